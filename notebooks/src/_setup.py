@@ -21,7 +21,7 @@ if root is None and colab:
 if root is None:
     sys.exit(f"The course is not here, nor to be cloned from github.com/{REPO}: on Colab, upload its "
              "zip and unzip it in /content; elsewhere, open this notebook in the course's folder.")
-if colab and not run("bash", root / "colab_setup.sh"):
+if colab and not run("bash", root / "colab_setup.sh", sys.executable):
     sys.exit("The set-up did not finish: the last line above says why.")
 sys.path.insert(0, str(root.resolve()))
 
