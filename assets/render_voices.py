@@ -1,7 +1,7 @@
-"""Render the embedded corpus: assets/voices_src (voices, sentences) -> assets/voices (FLAC, manifest).
+"""Render the embedded corpus: voices and sentences in assets/voices_src -> FLAC in assets/voices.
 
     python assets/render_voices.py            render everything (under a minute)
-    python assets/render_voices.py --check    can a simple classifier tell the rendered voices apart?
+    python assets/render_voices.py --check    can a simple classifier tell the voices apart?
 
 Needs espeak-ng, flite and festival (Debian: espeak-ng flite festival festvox-kallpc16k
 festvox-kdlpc16k). The same engines give the same samples, bit for bit.
@@ -141,7 +141,7 @@ def voice_features(speech: np.ndarray) -> np.ndarray:
 
 
 def classify(folder: Path, table: pd.DataFrame) -> pd.Series:
-    """Nearest-centroid guess of the speaker of every second recording, from the others' centroids."""
+    """Guess the speaker of every second recording: the nearest centroid of the others."""
     features = np.stack([voice_features(sf.read(folder / file)[0]) for file in table.file])
     known = (table.groupby("speaker").cumcount() % 2 == 0).to_numpy()
     speakers = table.speaker.to_numpy()
