@@ -9,6 +9,7 @@
 import errno
 import os
 import platform
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -143,8 +144,8 @@ def start(preset: str = "auto", drive: bool = False) -> Workspace:
     chosen = choose(preset)
     cuda = torch.cuda.is_available()
     ws = Workspace(chosen, torch.device("cuda" if cuda else "cpu"), _make_folder(_work_folder()))
-    machine = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
-    print(f"Python {platform.python_version()} · torch {torch.__version__} · {machine}")
+    hardware = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
+    print(f"Python {platform.python_version()} · torch {torch.__version__} · {hardware}")
     print(f"preset {chosen.name}: {chosen.note}")
     print(f"your work is kept in {ws.folder}")
     return ws
@@ -153,6 +154,18 @@ def start(preset: str = "auto", drive: bool = False) -> Workspace:
 def on_colab() -> bool:
     """Is this kernel one of Colab's?"""
     return "google.colab" in sys.modules
+
+
+def machine() -> str:
+    """The machine in one line, for result cards, benches and the course's pages."""
+    try:
+        cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())[1]
+    except (OSError, TypeError):  # no such file, or no such line
+        cpu = platform.processor() or platform.machine()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
+    return (f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GB{gpu}; {platform.system()}, "
+            f"Python {platform.python_version()}, torch {torch.__version__}")  # fmt: skip
 
 
 def _work_folder() -> Path:
