@@ -1,0 +1,114 @@
+"""Checkpoints that survive: written whole or not at all, and never unpickled.
+
+A checkpoint is tensors and plain containers. It goes to a temporary file, is flushed to the
+disk, read back, and only then renamed over its name; the one before stays as `<name>.previous`.
+"""
+
+import os
+import warnings
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be written, read or used, in one line with the remedy."""
+
+
+def save(path: str | Path, state: dict) -> None:
+    """Write `state` to `path`, keeping the file it replaces as `<path>.previous`.
+
+    If anything fails (a full disk, a power cut), the files from before are still there.
+    Raises CheckpointError.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(draft, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        _load_one(draft)                                 # what cannot be read is not saved
+        if path.exists():
+            os.replace(path, previous(path))
+        os.replace(draft, path)
+    except (OSError, RuntimeError, CheckpointError) as error:
+        draft.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path}: could not be saved ({error}); the last checkpoint is untouched: free some "
+            "disk space or choose another folder, then resume"
+        ) from error
+
+
+def load(path: str | Path) -> dict:
+    """Read a checkpoint, on the CPU; a broken newest falls back to the one before, with a warning.
+
+    Raises CheckpointError when there is none, or none that can be read.
+    """
+    path = Path(path)
+    faults = []
+    for candidate in (path, previous(path)):
+        if not candidate.exists():
+            continue
+        try:
+            state = _load_one(candidate)
+        except CheckpointError as error:
+            faults.append(str(error))
+            continue
+        if faults:
+            warnings.warn(f"{faults[0]}; going on from {candidate.name}, one save earlier",
+                          stacklevel=2)
+        return state
+    raise CheckpointError(faults[0] if faults else f"{path}: there is no checkpoint: train first")
+
+
+def exists(path: str | Path) -> bool:
+    """Is there a checkpoint, or the one before it?"""
+    return Path(path).exists() or previous(Path(path)).exists()
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint that `path` replaced is kept."""
+    return path.with_name(path.name + ".previous")
+
+
+def clean(folder: str | Path) -> None:
+    """Remove the temporary files that a killed process left behind."""
+    for draft in Path(folder).glob(".*.tmp"):
+        draft.unlink(missing_ok=True)
+
+
+def difference(saved: dict, wanted: dict, prefix: str = "") -> list[str]:
+    """One line for each key in which two configs differ, e.g. 'model.R: 1 saved, 4 wanted'."""
+    lines = []
+    for key in sorted(saved.keys() | wanted.keys()):
+        a, b = saved.get(key, "nothing"), wanted.get(key, "nothing")
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += difference(a, b, f"{prefix}{key}.")
+        elif a != b:
+            lines.append(f"{prefix}{key}: {a} saved, {b} wanted")
+    return lines
+
+
+def refuse_difference(saved: dict, wanted: dict, path: str | Path) -> None:
+    """Raise CheckpointError, key by key, unless the two configs are the same."""
+    lines = difference(saved, wanted)
+    if lines:
+        raise CheckpointError(f"{path}: holds a run of another config ({'; '.join(lines)}): "
+                              "choose another folder, or go back to the saved config")
+
+
+def _load_one(path: Path) -> dict:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: is no checkpoint of tensors and plain values, it could run code when "
+            "opened: not loaded; use one saved by this package"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: is truncated or damaged") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a checkpoint")
+    return state

@@ -1,0 +1,77 @@
+"""Permutation-invariant training: which estimate belongs to which source, per utterance.
+
+Yu et al., "Permutation invariant training of deep models", 2017; utterance-level: Kolbaek et
+al., "Multitalker speech separation with utterance-level PIT", 2017, eq. 6.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import permutations
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from sep_helpers.losses import si_snr
+
+Metric = Callable[..., Tensor]   # metric(estimate, source, lengths) -> dB, higher is better
+ENUMERATE_UP_TO = 5              # 5! = 120 sums are cheaper than the Hungarian method
+
+
+@lru_cache
+def all_permutations(n: int) -> Tensor:
+    """(n!, n): every assignment of n estimates to n sources, identity first."""
+    return torch.tensor(list(permutations(range(n))))
+
+
+def pairwise(
+    estimates: Tensor, sources: Tensor, metric: Metric = si_snr, lengths: Tensor | None = None
+) -> Tensor:
+    """Metric of every estimate against every source.
+
+    estimates, sources (batch, source, time) -> (batch, estimate, source) in the metric's unit.
+    """
+    if estimates.shape != sources.shape or estimates.dim() != 3:
+        raise ValueError(
+            f"estimates {tuple(estimates.shape)} and sources {tuple(sources.shape)} must have "
+            "one shape (batch, source, time): trim to one length, or build the model with n_sources"
+        )
+    return metric(estimates.unsqueeze(2), sources.unsqueeze(1), lengths)
+
+
+def best_permutation(scores: Tensor) -> Tensor:
+    """The assignment with the highest total score, for each utterance on its own.
+
+    scores (batch, estimate, source) -> (batch, source): the estimate that serves each source.
+    """
+    n = scores.shape[-1]
+    if n > ENUMERATE_UP_TO:
+        rows = [linear_sum_assignment(s, maximize=True) for s in scores.detach().mT.cpu().numpy()]
+        return torch.stack([torch.as_tensor(columns) for _, columns in rows]).to(scores.device)
+    candidates = all_permutations(n).to(scores.device)                       # (n!, source)
+    totals = scores[:, candidates, torch.arange(n)].sum(-1)                  # (batch, n!)
+    return candidates[totals.argmax(-1)]
+
+
+def reorder(estimates: Tensor, permutation: Tensor) -> Tensor:
+    """Put the estimates into the order of the sources.
+
+    estimates (batch, source, time), permutation (batch, source) as `best_permutation` gives it.
+    Indexing applies the permutation; writing `out[permutation] = x` would apply its inverse,
+    which is the same thing for two sources and something else from three on.
+    """
+    return estimates.gather(1, permutation[..., None].expand_as(estimates))
+
+
+def pit(
+    estimates: Tensor, sources: Tensor, metric: Metric = si_snr, lengths: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Best mean metric over permutations, and that permutation, per utterance.
+
+    estimates, sources (batch, source, time) -> (batch,), (batch, source). The choice itself
+    has no gradient: the gradient flows through the chosen pairs, as in uPIT. The loss to
+    minimise is `-pit(...)[0].mean()`.
+    """
+    with torch.no_grad():
+        permutation = best_permutation(pairwise(estimates, sources, metric, lengths))
+    return metric(reorder(estimates, permutation), sources, lengths).mean(-1), permutation
