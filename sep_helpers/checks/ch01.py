@@ -1,0 +1,3 @@
+"""Judges of chapter 01's exercises."""
+
+JUDGES = {}

@@ -1,0 +1,3 @@
+"""Judges of chapter 02's exercises."""
+
+JUDGES = {}

@@ -1,0 +1,3 @@
+"""Judges of chapter 04's exercises."""
+
+JUDGES = {}

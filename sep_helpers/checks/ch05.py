@@ -1,0 +1,3 @@
+"""Judges of chapter 05's exercises."""
+
+JUDGES = {}

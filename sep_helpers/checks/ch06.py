@@ -1,0 +1,3 @@
+"""Judges of chapter 06's exercises."""
+
+JUDGES = {}
