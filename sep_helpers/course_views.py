@@ -1,0 +1,57 @@
+"""The course's own views, of the embedded voices or of the learner's corpus.
+
+`assets/views` holds a recipe for each: `train` is live; `val`, `seen` (new sentences of voices
+that train) and `unseen` (voices that don't) are frozen, their CSVs beside the recipes. On another
+corpus the same recipes are drawn again, without the conditions that it has no columns for.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from sep_helpers.corpora import Corpus
+from sep_helpers.views import FrozenView, LiveView, Recipe, ViewError, freeze, read_csv
+
+FOLDER = Path(__file__).resolve().parents[1] / "assets" / "views"
+EMBEDDED = FOLDER.parent / "voices"
+
+
+def recipe(name: str, corpus: Corpus, **changes) -> Recipe:
+    """A recipe of `assets/views`, for this corpus, with changes such as n_mixtures=20."""
+    asked = Recipe.load(FOLDER / f"{name}.yaml")
+    where = {column: value for column, value in asked.where.items() if column in corpus.table}
+    return replace(asked, where=where, sample_rate=corpus.sample_rate, **changes)
+
+
+def train_view(corpus: Corpus, **changes) -> LiveView:
+    """Mixtures of the training voices, drawn afresh each epoch."""
+    return LiveView(corpus, recipe("train", corpus, **changes))
+
+
+def frozen_view(name: str, corpus: Corpus, n_mixtures: int | None = None) -> FrozenView:
+    """The first `n_mixtures` of val, seen or unseen. Raises ViewError if the corpus has no such."""
+    if corpus.folder == EMBEDDED:
+        table = read_csv(FOLDER / f"{name}.csv", corpus)
+    else:
+        table = freeze(corpus, recipe(name, corpus))
+    chosen = table["mixture_id"].unique()[:n_mixtures]
+    return FrozenView(corpus, table[table["mixture_id"].isin(chosen)])
+
+
+def test_views(corpus: Corpus, n_mixtures: int | None = None) -> dict[str, FrozenView]:
+    """`seen` and `unseen`, or the one of them that this corpus can serve; says what it leaves out.
+    """
+    views = {}
+    for name in ("seen", "unseen"):
+        try:
+            views[name] = frozen_view(name, corpus, n_mixtures)
+        except ViewError as error:
+            print(f"no {name!r} view: {error}")
+    if not views:
+        raise ViewError(f"{corpus.folder} has no two voices for testing: add recordings")
+    return views
+
+
+def write_frozen(corpus: Corpus) -> None:
+    """Draw the embedded corpus' frozen views again, into `assets/views`."""
+    for name in ("val", "seen", "unseen"):
+        freeze(corpus, recipe(name, corpus)).to_csv(FOLDER / f"{name}.csv", index=False)
