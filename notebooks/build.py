@@ -43,10 +43,22 @@ class Course:
     root: Path
 
     @property
+    def project(self) -> dict:
+        """pyproject.toml, the one home of the repository's name and the course's title."""
+        return tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))
+
+    @property
     def repo(self) -> str:
-        """owner/name, from [tool.course] in pyproject.toml, its only home."""
-        text = (self.root / "pyproject.toml").read_text(encoding="utf-8")
-        return tomllib.loads(text)["tool"]["course"]["repo"]
+        """owner/name"""
+        return self.project["tool"]["course"]["repo"]
+
+    @property
+    def title(self) -> str:
+        return self.project["tool"]["course"].get("title", "Audio source separation")
+
+    @property
+    def summary(self) -> str:
+        return self.project["tool"]["course"].get("summary", self.project["project"]["description"])
 
     @property
     def sources(self) -> list[Path]:
@@ -58,12 +70,20 @@ class Course:
         text = (self.root / "notebooks" / "src" / "_setup.py").read_text(encoding="utf-8")
         return text.strip().replace("{{repo}}", self.repo)
 
-    def minutes(self, name: str) -> str:
-        """The minutes measured for a notebook, preset by preset, in one line."""
-        file = self.root / "assets" / "figures" / "minutes.json"
-        measured = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        parts = [f"{figures['minutes'][name]:.1f} ({preset}, {figures['machine']})"
-                 for preset, figures in measured.items() if name in figures["minutes"]]  # fmt: skip
+    @property
+    def minutes_file(self) -> Path:
+        return self.root / "assets" / "figures" / "minutes.json"
+
+    @property
+    def minutes(self) -> dict:
+        """{preset: {"machine": ..., "minutes": {notebook: minutes}}}, as course.py measured."""
+        file = self.minutes_file
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    def minutes_line(self, name: str) -> str:
+        """What a notebook's header says of its minutes."""
+        parts = [f"{figures['minutes'][name]} ({preset}, {figures['machine']})"
+                 for preset, figures in self.minutes.items() if name in figures["minutes"]]
         return "Minutes: " + ("; ".join(parts) or "not yet measured")
 
     def colab(self, name: str, folder: str) -> str:
@@ -97,7 +117,7 @@ def build(course: Course, source: Path, solved: bool) -> str:
     fill = {
         "{{header}}": BADGE.format(course.colab(source.stem, folder)),
         "{{nav}}": course.nav(source.stem, folder),
-        "{{minutes}}": course.minutes(source.stem),
+        "{{minutes}}": course.minutes_line(source.stem),
         "{{repo}}": course.repo,
     }
     cells = []
