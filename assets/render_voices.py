@@ -3,11 +3,12 @@
     python assets/render_voices.py            render everything (under a minute)
     python assets/render_voices.py --check    can a simple classifier tell the voices apart?
 
-Needs espeak-ng, flite and festival (Debian: espeak-ng flite festival festvox-kallpc16k
-festvox-kdlpc16k). The same engines give the same samples, bit for bit.
+Needs espeak-ng, flite and festival with two of its voices, as Debian 12 has them. The same engines
+give the same samples, bit for bit.
 """
 import argparse
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -21,11 +22,14 @@ import soxr
 
 SOURCE = Path(__file__).parent / "voices_src"
 VOICES = Path(__file__).parent / "voices"
+PACKAGES = "espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k"    # of Debian
 RATE = 8000
 FRAME = RATE // 50        # 20 ms, for levels
 MARGIN = RATE // 20       # 50 ms of silence stay at each end
 LEVEL_DB = -26.0          # RMS of active speech, dB re full scale
 STEP = 4                  # samples are multiples of 4 (14 bits): a fifth smaller, noise 63 dB down
+LISTING = {"espeak-ng": ["espeak-ng", "--voices=variant"], "flite": ["flite", "-lv"],
+           "festival": ["festival", "-b", "(print (voice.list))"]}
 # How many sentences a voice says, by its split and the pool they come from. A training voice says
 # some test sentences too: a voice heard in training with words that never were.
 COUNTS = {"train": {"train": 10, "test": 3}, "val": {"val": 13}, "test": {"test": 13}}
@@ -95,7 +99,7 @@ def sentences(name: str) -> list[str]:
 def render() -> pd.DataFrame:
     """Render every voice into VOICES and write its manifest, one row a recording."""
     voices = pd.read_csv(SOURCE / "voices.csv", dtype=str, keep_default_na=False)
-    need_engines(voices.engine)
+    need_voices(voices)
     for old in VOICES.glob("*/*.flac"):
         old.unlink()
     rows = []
@@ -115,13 +119,18 @@ def render() -> pd.DataFrame:
     return table
 
 
-def need_engines(engines: pd.Series) -> None:
-    """Stop with one clear line where an engine is not installed."""
-    program = {"festival": "text2wave"}
-    missing = [name for name in sorted(set(engines)) if not shutil.which(program.get(name, name))]
-    if missing:
-        sys.exit(f"missing speech engine: {', '.join(missing)}; "
-                 f"install with: sudo apt-get install {' '.join(missing)}")
+def need_voices(voices: pd.DataFrame) -> None:
+    """Stop with one clear line where an engine or one of its voices is not installed.
+
+    Asked for a voice it lacks, each of the engines would silently speak with another.
+    """
+    for engine, rows in voices.groupby("engine"):
+        if not shutil.which(LISTING[engine][0]):
+            sys.exit(f"missing speech engine: {engine}; sudo apt-get install {PACKAGES}")
+        listing = subprocess.run(LISTING[engine], text=True, capture_output=True).stdout
+        for name in rows.voice.str.split("+").str[-1]:
+            if name not in re.split(r"[\s/()]+", listing):
+                sys.exit(f"missing voice of {engine}: {name}; sudo apt-get install {PACKAGES}")
 
 
 def voice_features(speech: np.ndarray) -> np.ndarray:

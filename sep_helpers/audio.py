@@ -49,6 +49,8 @@ def probe(path: str | Path) -> tuple[int, int, int]:
     """(samples, rate, channels) from the file's header alone; AudioError if there is no sound."""
     if not Path(path).is_file():
         raise AudioError(f"{path} does not exist: check the name, or fetch the file again")
+    if not Path(path).stat().st_size:
+        raise AudioError(f"{path} is empty (0 bytes): record or fetch it again")
     try:
         with soundfile.SoundFile(path) as file:
             header = file.frames, file.samplerate, file.channels
@@ -98,9 +100,11 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     if peak > 1:
         warnings.warn(f"{path}: peak {peak:.2f} would clip, scaled down to {CEILING}", stacklevel=2)
         waveform = waveform * (CEILING / peak)
+    # rounded here, since libsndfile writes by 32767 what it reads by 32768
+    samples = (32768 * waveform).round().clamp(-32768, 32767).to(torch.int16)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        soundfile.write(temporary, waveform.numpy(), sample_rate, "PCM_16", format=kind)
+        soundfile.write(temporary, samples.numpy(), sample_rate, "PCM_16", format=kind)
         os.replace(temporary, path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise AudioError(f"{path} could not be written ({error}): check folder and space") from None

@@ -97,8 +97,8 @@ def open_corpus(folder: str | Path, sample_rate: int = 8000,
     if not listed or "samples" not in table or not _is_ready(folder / table.file[0], sample_rate):
         folder, table = take_in(folder, table, sample_rate, cache, thorough=not listed)
     if table.speaker.nunique() < 2:
-        raise CorpusError(f"{folder} has one speaker only ({table.speaker[0]}): separation needs at "
-                          "least two voices, add a folder of another one")
+        raise CorpusError(f"{folder} has one speaker only ({table.speaker[0]}): separation needs "
+                          "at least two voices, add another")
     return Corpus(folder, table if listed else split_speakers(table), sample_rate)
 
 
@@ -120,6 +120,7 @@ def read_manifest(folder: Path) -> pd.DataFrame:
         raise CorpusError(f"{path} lists no recordings: add a row for each")
     _refuse(path, table.file[table.file.duplicated()], "listed twice: keep one row")
     _refuse(path, table.split[~table.split.isin(SPLITS)], f"not a split: use {', '.join(SPLITS)}")
+    _refuse(path, table.file[table.speaker == ""], "without a speaker: name one")
     outside = table.file.str.contains(r"^[/\\~]|^\w:|(?:^|[/\\])\.\.(?:[/\\]|$)")
     _refuse(path, table.file[outside], f"outside {folder}: paths are relative to the manifest")
     unseen = table.file[~table.file.isin(_files_below(folder))]   # behind a link, or not there

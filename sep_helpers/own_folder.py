@@ -69,16 +69,14 @@ def take_in(folder: Path, table: pd.DataFrame, sample_rate: int, cache: str | Pa
         table, samples = _keep(table, lambda file: len(_sound(folder / file, sample_rate)))
         return folder, table.assign(samples=samples)
     target = Path(cache or _cache_of(folder, sample_rate))
-    sources = [folder / file for file in table.file]
-    table = table.assign(file=table.file.where(table.file.str.endswith(".flac"),
-                                               table.file + ".flac"))
-    source_of = dict(zip(table.file, sources, strict=True))
-    stale = [file for file in table.file if not _is_current(target / file, source_of[file])]
+    source = {file if file.endswith(".flac") else f"{file}.flac": folder / file
+              for file in table.file}
+    stale = [copy for copy in source if not _is_current(target / copy, source[copy])]
     if stale:
-        print(f"converting {len(stale)} of {len(table)} recordings in {folder} to {sample_rate} Hz "
-              f"mono, into {target}")
-    table, samples = _keep(
-        table, lambda file: _convert(source_of[file], target / file, sample_rate))
+        print(f"converting {len(stale)} of {len(source)} recordings in {folder} to {sample_rate} "
+              f"Hz mono, into {target}")
+    table, samples = _keep(table.assign(file=list(source)),
+                           lambda copy: _convert(source[copy], target / copy, sample_rate))
     return target, table.assign(samples=samples)
 
 
@@ -115,7 +113,8 @@ def _convert(source: Path, copy: Path, sample_rate: int) -> int:
     waveform = _sound(source, sample_rate)
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        audio.write(copy, waveform, sample_rate)
+        # resampling overshoots full scale a little; a view sets the level anyway
+        audio.write(copy, waveform / waveform.abs().max().clamp_min(1), sample_rate)
     except (OSError, audio.AudioError) as error:      # not the recording's fault: stop
         raise CorpusError(f"cannot convert into {copy.parent}: {error}") from None
     return len(waveform)
