@@ -31,7 +31,7 @@ def _load_without_extension() -> types.ModuleType:
     except Exception as error:
         del sys.modules["torchaudio._extension"]
         raise ImportError(f"torchaudio does not fit this torch ({error}): "
-                          "install the pair that requirements.txt names") from error  # fmt: skip
+                          "install the pair that requirements.txt names") from error
 
 
 def _no_extension() -> types.ModuleType:

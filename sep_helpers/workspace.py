@@ -54,7 +54,6 @@ TINY = dict(N=32, L=32, B=16, H=32, Sc=16, P=3, X=3, R=1, norm="gLN", mask="relu
 SMALL = dict(N=256, L=32, B=128, H=256, Sc=128, P=3, X=6, R=1, norm="gLN", mask="relu")
 PAPER = dict(N=512, L=16, B=128, H=512, Sc=128, P=3, X=8, R=3, norm="gLN", mask="relu")
 
-# fmt: off
 PRESETS = {preset.name: preset for preset in (
     Preset("smoke", "seconds a training, only to show that everything runs", TINY,
            segment_seconds=1.0, batch=2, steps_per_epoch=3, epochs=2, warmup=2,
@@ -67,7 +66,6 @@ PRESETS = {preset.name: preset for preset in (
            segment_seconds=4.0, batch=16, steps_per_epoch=1000, epochs=100, learning_rate=1e-3,
            warmup=2000, n_val=300, n_test=500, max_minutes=600.0, amp=True),
 )}
-# fmt: on
 
 
 def choose(name: str = "auto") -> Preset:
@@ -165,7 +163,7 @@ def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
     return (f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GB{gpu}; {platform.system()}, "
-            f"Python {platform.python_version()}, torch {torch.__version__}")  # fmt: skip
+            f"Python {platform.python_version()}, torch {torch.__version__}")
 
 
 def _work_folder() -> Path:
