@@ -42,7 +42,7 @@ studies: .venv/installed  ## the sweeps of notebooks/studies   [ONLY=name] [PRES
 	@SEP_PRESET=$(PRESET) && export SEP_PRESET && $(call each,notebooks/studies)
 
 voices: .venv/installed  ## render the embedded corpus again (espeak-ng, flite, festival)
-	@$(BIN)/python assets/voices_src/render.py
+	@$(BIN)/python assets/render_voices.py
 
 # Every script of a folder, or the one that ONLY names.
 define each

@@ -15,6 +15,7 @@ import shutil
 import sys
 import threading
 import time
+from itertools import chain
 from pathlib import Path
 
 import nbformat
@@ -102,11 +103,11 @@ def run_course(course: Course, preset: str, work: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     (work / "work").mkdir(parents=True)
     (work / "executed").mkdir()
-    os.environ.update(SEP_PRESET=preset, SEP_WORK=str(work / "work"),
-                      PYTHONPATH=str(course.root), PYDEVD_DISABLE_FILE_VALIDATION="1")
+    env = os.environ | {"SEP_PRESET": preset, "SEP_WORK": str(work / "work"),
+                        "PYTHONPATH": str(course.root), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     try:
         for path in notebooks:
-            facts = run_notebook(path, work, preset, progress)
+            facts = run_notebook(path, work, env, progress)
             progress.say(f"{facts['title']}: {clock(facts['seconds'])}")
             if facts["error"]:
                 raise CourseError(f"{path.name}, {facts['error']}")
@@ -114,7 +115,7 @@ def run_course(course: Course, preset: str, work: Path) -> None:
         progress.end()
 
 
-def run_notebook(path: Path, work: Path, preset: str, progress: Progress) -> dict:
+def run_notebook(path: Path, work: Path, env: dict, progress: Progress) -> dict:
     """Execute a copy of one notebook; return (and store in the copy) what happened."""
     notebook = nbformat.read(path, as_version=4)
     code = [cell.id for cell in notebook.cells if cell.cell_type == "code"]
@@ -130,38 +131,39 @@ def run_notebook(path: Path, work: Path, preset: str, progress: Progress) -> dic
 
     began = time.monotonic()
     try:
-        execute(notebook, work / "work", on_cell_start=on_start, on_cell_executed=on_executed)
-        error = widget_error(notebook)
+        execute(notebook, work / "work", env, on_cell_start=on_start, on_cell_executed=on_executed)
+        error = hidden_error(notebook)
     except CellExecutionError as failure:
         error = f"cell {len(starts)}/{len(code)}: {failure.ename}: {first_line(failure.evalue)}"
     except DeadKernelError:
         error = f"cell {len(starts)}/{len(code)}: the kernel died, most likely for want of memory"
     notebook.metadata["course"] = {
         "title": pages.title_and_summary(notebook)[0],
-        "preset": preset,
+        "preset": env["SEP_PRESET"],
         "seconds": round(time.monotonic() - began, 1),
         "error": error,
         "machine": workspace.machine(),
-        "corpus": os.environ.get("SEP_CORPUS", "embedded"),
+        "corpus": env.get("SEP_CORPUS", "embedded"),
         "when": time.strftime("%Y-%m-%d %H:%M"),
     }
     nbformat.write(notebook, work / "executed" / path.name)
     return notebook.metadata["course"]
 
 
-def execute(notebook, folder: Path, **hooks) -> None:
+def execute(notebook, folder: Path, env: dict, **hooks) -> None:
     """Run a notebook's cells in place, in a fresh kernel that stands in `folder`."""
     NotebookClient(notebook, timeout=None, kernel_name="python3", coalesce_streams=True,
                    extra_arguments=["--IPKernelApp.log_level=ERROR"],
-                   resources={"metadata": {"path": str(folder)}}, **hooks).execute()
+                   resources={"metadata": {"path": str(folder)}}, **hooks).execute(env=env)
 
 
-def widget_error(notebook) -> str | None:
-    """The first error hidden in a widget's output: a failing callback does not fail its cell."""
-    for outputs in render.widget_outputs(notebook):
-        for output in outputs:
+def hidden_error(notebook) -> str | None:
+    """The first error that did not end the run: a widget's callback, a cell allowed to fail."""
+    cells = [cell.get("outputs", []) for cell in notebook.cells]
+    for where, found in (("a widget", render.widget_outputs(notebook)), ("a cell", cells)):
+        for output in chain.from_iterable(found):
             if output["output_type"] == "error":
-                return f"a widget: {output['ename']}: {first_line(output['evalue'])}"
+                return f"{where}: {output['ename']}: {first_line(output['evalue'])}"
     return None
 
 
@@ -208,7 +210,8 @@ def main() -> None:
             try:
                 run_course(course, preset, work)
             finally:
-                pages.write_site(course, work, site)
+                if any((work / "executed").glob("*.ipynb")):
+                    pages.write_site(course, work, site)
             if options.record:
                 record_minutes(course, preset, work)
         else:

@@ -13,6 +13,7 @@ from build import Course
 from pygments.formatters import HtmlFormatter
 
 FRAME = Path(__file__).parent / "frame"
+MEASURES = {"si_sdri": "SI-SNRi, dB", "si_sdr": "SI-SNR, dB", "sdri": "SDRi, dB", "sdr": "SDR, dB"}
 COLUMNS = ["system", "view", "metric", "mean", "low", "high", "n", "preset", "origin", "seconds"]
 
 
@@ -90,6 +91,7 @@ def rows(table: pd.DataFrame) -> list[dict]:
         line["value"] = f"{line['mean']:.2f}" if line["mean"] != "" else ""
         if line["low"] != "":
             line["value"] += f" [{line['low']:.2f}, {line['high']:.2f}]"
+        line["metric"] = MEASURES.get(line["metric"], line["metric"])
         line["n"] = int(line["n"]) if line["n"] != "" else ""
     return lines
 
