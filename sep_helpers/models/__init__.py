@@ -6,10 +6,12 @@
 
 from sep_helpers.models.config import ConfigError, complete
 from sep_helpers.models.conv_tasnet import ConvTasNet
+from sep_helpers.models.files import ModelFileError, load, read_card, save
 
 NETWORKS = {"conv_tasnet": ConvTasNet}
 
-__all__ = ["ConfigError", "build", "complete", "count_parameters", "receptive_field"]
+__all__ = ["ConfigError", "ModelFileError", "build", "complete", "count_parameters", "load",
+           "read_card", "receptive_field", "save"]
 
 
 def build(config: dict):
