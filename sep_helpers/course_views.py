@@ -9,7 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from sep_helpers.corpora import Corpus
-from sep_helpers.views import FrozenView, LiveView, Recipe, ViewError, freeze, read_csv
+from sep_helpers.views import (
+    FrozenView,
+    LiveView,
+    Recipe,
+    ViewError,
+    freeze,
+    read_csv,
+    write_csv,
+)
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "views"
 EMBEDDED = FOLDER.parent / "voices"
@@ -54,4 +62,4 @@ def test_views(corpus: Corpus, n_mixtures: int | None = None) -> dict[str, Froze
 def write_frozen(corpus: Corpus) -> None:
     """Draw the embedded corpus' frozen views again, into `assets/views`."""
     for name in ("val", "seen", "unseen"):
-        freeze(corpus, recipe(name, corpus)).to_csv(FOLDER / f"{name}.csv", index=False)
+        write_csv(freeze(corpus, recipe(name, corpus)), FOLDER / f"{name}.csv")

@@ -20,10 +20,15 @@ from torch.utils.data import Dataset
 
 from sep_helpers import audio
 from sep_helpers.corpora import Corpus
-
-
-class ViewError(ValueError):
-    """A recipe or view that cannot be used, in one line with the remedy."""
+from sep_helpers.view_table import (  # noqa: F401
+    COLUMNS,
+    Cut,
+    ViewError,
+    check,
+    coverage,
+    read_csv,
+    write_csv,
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ class Recipe:
     n_sources: int = 2
     n_mixtures: int = 100               # of a frozen view, or of a live view's epoch
     seconds: float | None = None        # None: whole recordings, cut to the shortest
-    rms_db: float = -25.0               # every source is brought to this level (dB of full scale)
-    level_db: float = 2.5               # ... give or take this much, drawn evenly
+    rms_db: float = -25.0               # level of the recording a source is cut from (dB, RMS) ...
+    level_db: float = 2.5               # ... give or take this much, drawn evenly for each source
     speed: float = 0.0                  # live views: play a cut up to this share faster or slower
     seed: int = 0
     sample_rate: int = 8000
@@ -46,39 +51,26 @@ class Recipe:
     @classmethod
     def load(cls, path: str | Path) -> "Recipe":
         """Read a recipe from YAML. Raises ViewError for an unknown or missing key."""
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        unknown = set(values) - {f.name for f in fields(cls)}
-        missing = {"name", "split"} - set(values)
-        if unknown or missing:
-            raise ViewError(f"{path}: unknown keys {sorted(unknown)}, missing {sorted(missing)}: "
-                            f"a recipe has {', '.join(f.name for f in fields(cls))}")
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        known = [f.name for f in fields(cls)]
+        faults = ([f"unknown key {key!r}" for key in values if key not in known]
+                  + [f"no key {key!r}" for key in ("name", "split") if key not in values])
+        if faults:
+            raise ViewError(f"{path}: {', '.join(faults)}: a recipe has {', '.join(known)}")
         return cls(**values)
 
     def save(self, path: str | Path) -> None:
         Path(path).write_text(yaml.safe_dump(asdict(self), sort_keys=False), encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class Cut:
-    """One line of a view: a stretch of one recording, and where it lands in its mixture."""
-
-    mixture_id: str
-    split: str
-    length: int        # of the mixture, in samples
-    source: int        # 0, 1 ...
-    category: str      # the speaker, the sound class or the stem
-    file: str          # relative to the corpus
-    start: int         # the cut, in samples of the file
-    stop: int
-    offset: int        # where the cut begins in the mixture
-    gain_db: float     # applied to the samples as read
-
-
-COLUMNS = [f.name for f in fields(Cut)]
-
-
 def candidates(corpus: Corpus, recipe: Recipe) -> dict[str, pd.DataFrame]:
-    """speaker -> its recordings that the recipe may use. Raises ViewError if there are too few."""
+    """speaker -> its recordings that the recipe may use.
+
+    Raises ViewError if they are too few, or at another rate than the recipe's.
+    """
+    if recipe.sample_rate != corpus.sample_rate:
+        raise ViewError(f"recipe {recipe.name!r} is for {recipe.sample_rate} Hz, {corpus.folder} "
+                        f"is open at {corpus.sample_rate}: give both the same sample_rate")
     table = corpus.select(split=recipe.split, heard=recipe.heard, **recipe.where)
     by_speaker = {str(name): rows for name, rows in table.groupby("speaker")}
     if len(by_speaker) < recipe.n_sources:
@@ -123,43 +115,6 @@ def freeze(corpus: Corpus, recipe: Recipe) -> pd.DataFrame:
     return pd.DataFrame([astuple(cut) for cuts in drawn for cut in cuts], columns=COLUMNS)
 
 
-def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    table.to_csv(path, index=False)
-
-
-def read_csv(path: str | Path, corpus: Corpus) -> pd.DataFrame:
-    """Read a view and check every line against the corpus. Raises ViewError."""
-    table = pd.read_csv(path, dtype={"mixture_id": str, "category": str, "file": str})
-    missing = [c for c in COLUMNS if c not in table]
-    if missing:
-        raise ViewError(f"{path}: columns {', '.join(missing)} are missing: a view has "
-                        f"{', '.join(COLUMNS)}")
-    check(table, corpus, path)
-    return table[COLUMNS]
-
-
-def check(table: pd.DataFrame, corpus: Corpus, path: str | Path = "view") -> None:
-    """Refuse the first line that the corpus cannot serve. Raises ViewError."""
-    samples = corpus.table.set_index("file")["samples"]
-    known = table["file"].isin(samples.index)
-    available = table["file"].map(samples)
-    tests = [   # (lines that are wrong, what to say of the first one)
-        (table["file"].map(lambda f: Path(f).is_absolute() or ".." in Path(f).parts),
-         "'{file}' points outside the corpus folder: name files relative to it"),
-        (~known, "'{file}' is not in the corpus: re-draw the view, or add the file"),
-        (table["start"].lt(0) | table["start"].ge(table["stop"]) | table["stop"].gt(available),
-         "the cut {start}:{stop} does not fit into '{file}': re-draw the view"),
-        (table["offset"].lt(0) | (table["offset"] + table["stop"] - table["start"]
-                                  ).gt(table["length"]),
-         "the cut of '{file}' lands outside its mixture of {length} samples"),
-        (~np.isfinite(table["gain_db"]), "gain_db is {gain_db} for '{file}': give a number"),
-    ]
-    for wrong, message in tests:
-        if wrong.any():
-            line = int(np.flatnonzero(wrong)[0])
-            raise ViewError(f"{path}, line {line + 2}: " + message.format(**table.iloc[line]))
-
-
 def resample_cut(corpus: Corpus, cut: Cut, speed: float) -> Tensor:
     """The cut's samples, played `speed` times as fast: more of the file, or less, is read."""
     x = corpus.waveform(cut.file)
@@ -181,9 +136,10 @@ def mix(corpus: Corpus, cuts: list[Cut], speeds=None) -> dict:
 
 
 class FrozenView(Dataset):
-    """The mixtures of a view table, in its order."""
+    """The mixtures of a view table, in its order. Raises ViewError for a line it cannot serve."""
 
     def __init__(self, corpus: Corpus, table: pd.DataFrame):
+        check(table, corpus)
         self.corpus = corpus
         self.mixtures = [[Cut(*row) for row in rows[COLUMNS].itertuples(index=False)]
                          for _, rows in table.groupby("mixture_id", sort=False)]
