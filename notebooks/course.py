@@ -191,6 +191,7 @@ def record_minutes(course: Course, preset: str, work: Path) -> None:
     minutes = {name: round(fact["seconds"] / 60, 1) for name, fact in facts.items()}
     machine = next(iter(facts.values()))["machine"].split(";")[0]
     measured = course.minutes | {preset: {"machine": machine, "minutes": minutes}}
+    course.minutes_file.parent.mkdir(parents=True, exist_ok=True)
     course.minutes_file.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
 
 

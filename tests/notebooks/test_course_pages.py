@@ -1,0 +1,166 @@
+"""The runner and the pages: a toy course runs, a failing one stops with one line and its pages."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import build
+import course as runner
+import nbformat
+import pages
+import pytest
+import render
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(toy):
+    """The toy course with the commands in it: run it, the arguments as given."""
+    for name in ("build.py", "course.py", "pages.py", "render.py"):
+        shutil.copy(ROOT / "notebooks" / name, toy.root / "notebooks")
+    shutil.copytree(ROOT / "notebooks/frame", toy.root / "notebooks/frame")
+
+    def run(*arguments):
+        built = build.build_all(toy)
+        for path, text in built.items():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        env = {key: value for key, value in os.environ.items() if not key.startswith("SEP_")}
+        done = subprocess.run([sys.executable, toy.root / "notebooks/course.py", *arguments],
+                              env=env, capture_output=True, text=True)
+        changed = [path.name for path, text in built.items() if path.read_text() != text]
+        assert not changed, "nothing is written into the notebooks"
+        return done
+
+    return run
+
+
+FAR = re.compile(r"""(?:url\(|@import|fetch\(|import\()\s*['"]?\s*(?:https?:)?//[^)\s]*""")
+
+
+class Loads(HTMLParser):
+    """What a browser would fetch for a page, but for links that people follow."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = FAR.findall(text)
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            loads = name in ("src", "srcset", "poster", "data") or (tag, name) == ("link", "href")
+            if loads and re.match(r"\s*(https?:)?//", value or ""):
+                self.found.append(f"<{tag} {name}={value}>")
+
+
+def test_a_course_runs_and_its_pages_need_nothing_from_elsewhere(run, toy):
+    done = run("--preset", "smoke", "--record")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert re.search(r"^02 · World: \d+:\d\d$", done.stdout, re.MULTILINE)
+    site = toy.root / "site"
+    assert sorted(path.name for path in site.iterdir()) == [
+        "01_hello.html", "02_world.html", "index.html", "results.csv", "results.md", "style.css"]
+    for path in site.iterdir():
+        assert not Loads(path.read_text()).found, path.name
+
+    page = (site / "02_world.html").read_text()
+    assert page.count('src="data:image/png;base64,') == 1 and "<audio" in page
+    assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in page
+    assert "turned to 4" in page, "a widget is shown as it stood"
+    assert 'href="01_hello.html"' in page and '<li><a href="#A-picture">A picture</a></li>' in page
+    index = (site / "index.html").read_text()
+    assert "You plot, listen and move a slider." in index and "6.31 [5.90, 6.70]" in index
+    with open(site / "results.csv") as file:
+        assert next(csv.DictReader(file))["system"] == "toy net"
+    assert "| toy net | test | SI-SNRi, dB | 6.31 [5.90, 6.70] | 60 | smoke | yours |" in (
+        site / "results.md").read_text()
+
+    assert set(toy.minutes["smoke"]["minutes"]) == {"01_hello", "02_world"}
+    expected = runner.expected_seconds(toy, toy.root / "notebooks/02_world.ipynb", "smoke",
+                                       toy.root / "work/course")
+    assert sum(expected.values()) > 0.5, "the next run knows what the cells took"
+
+    shutil.rmtree(site)
+    assert run("--pages-only").returncode == 0
+    assert (site / "02_world.html").read_text() == page
+
+
+def test_a_failing_cell_ends_the_run_with_one_line_and_the_pages_so_far(run, toy):
+    source = toy.root / "notebooks/src/02_world.py"
+    source.write_text(source.read_text().replace("import numpy as np", "1 / 0"))
+    done = run("--preset", "smoke")
+    assert done.returncode == 1
+    assert done.stderr == "course: 02_world.ipynb, cell 2/4: ZeroDivisionError: division by zero\n"
+    site = toy.root / "site"
+    assert "ZeroDivisionError" in (site / "02_world.html").read_text()
+    assert (site / "01_hello.html").is_file()
+    assert "stopped: cell 2/4: ZeroDivisionError" in (site / "index.html").read_text()
+
+
+def test_a_failing_widget_ends_the_run_too(run, toy):
+    (toy.root / "notebooks/src/01_hello.py").unlink()
+    source = toy.root / "notebooks/src/02_world.py"
+    source.write_text(source.read_text().replace('print("turned to", gain)', "1 / (gain - 4)"))
+    done = run("--preset", "smoke")
+    assert done.returncode == 1
+    assert done.stderr == "course: 02_world.ipynb, a widget: ZeroDivisionError: division by zero\n"
+
+
+def test_an_unknown_preset_is_one_line_and_nothing_runs(run, toy):
+    done = run("--preset", "huge")
+    assert done.returncode == 1 and not (toy.root / "work").exists()
+    assert done.stderr == ("course: unknown preset 'huge': choose one of auto, smoke, laptop, t4, "
+                           "full\n")
+
+
+def test_nothing_to_show_and_nothing_to_run_are_said(run, toy):
+    assert "nothing has been run yet: `make course`" in run("--pages-only").stderr
+    for source in toy.sources:
+        source.unlink()
+    for notebook in toy.root.glob("notebooks/*.ipynb"):
+        notebook.unlink()
+    assert run("--preset", "smoke").stderr == (
+        "course: no notebooks in notebooks/: run `make notebooks` first\n")
+
+
+def test_progress_says_cell_elapsed_and_left(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(runner.time, "monotonic", lambda: now[0])
+    progress = runner.Progress({"05_pit": {"a": 20.0, "b": 60.0}, "06_test": {"c": 30.0}})
+    progress.end()
+    progress.start_cell("05_pit", 1, 2, "a")
+    assert progress.line() == "[05 · cell 1/2] 0:00 elapsed, about 1:50 left"
+    now[0] += 40  # twice as slow as before
+    progress.start_cell("05_pit", 2, 2, "b")
+    assert progress.line() == "[05 · cell 2/2] 0:40 elapsed, about 3:00 left"
+    now[0] += 500  # much longer than foreseen: what is left is the next notebook
+    assert progress.line() == "[05 · cell 2/2] 9:00 elapsed, about 1:00 left"
+
+
+def test_results_bear_what_is_missing(tmp_path):
+    (tmp_path / "a.json").write_text('{"system": "oracle", "view": "test", "mean": 12}')
+    (tmp_path / "b.json").write_text('[{"system": "net", "view": "test", "mean": 13, "low": null}]')
+    assert [row["value"] for row in pages.rows(pages.results(tmp_path))] == ["13.00", "12.00"]
+    assert pages.rows(pages.results(tmp_path / "nowhere")) == []
+
+
+def test_a_progress_bar_leaves_its_last_line():
+    assert render.settled("0%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
+
+
+def test_every_formula_of_the_course_is_understood():
+    """latex2mathml leaves a command that it does not know as it is, with its backslash."""
+    for text in build.build_all(build.Course(ROOT)).values():
+        notebook = nbformat.reads(text, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                html = render.markdown(cell.source, ROOT / "notebooks")
+                unknown = re.findall(r"<m[a-z]+[^>]*>(\\[A-Za-z]+)", html)
+                assert not unknown, f"{cell.id}: {unknown}"
+    assert re.findall(r"<m[a-z]+[^>]*>(\\[A-Za-z]+)", render.markdown(r"$\nosuchthing$", ROOT))
