@@ -9,9 +9,11 @@ work/course/work what they saved for each other. A cell that fails ends the run.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -63,7 +65,7 @@ class Progress:
         """[05 · cell 12/31] 1:32 elapsed, about 4:10 left"""
         now = time.monotonic()
         before = self.cell_began - self.began
-        pace = before / self.done if self.done > 10 else 1.0  # this machine against the figures
+        pace = min(4.0, max(0.5, before / self.done)) if self.done > 10 else 1.0  # of this machine
         here = max(0.0, pace * self.cell_expected - (now - self.cell_began))
         left = pace * (self.total - self.done - self.cell_expected) + here
         return f"{self.label} {clock(now - self.began)} elapsed, about {clock(left)} left"
@@ -122,6 +124,7 @@ def run_notebook(path: Path, work: Path, env: dict, progress: Progress) -> dict:
     starts = {}
 
     def on_start(cell, cell_index):
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)  # Ctrl-C is for us
         if cell.cell_type == "code":
             starts[cell.id] = time.monotonic()
             progress.start_cell(path.stem, len(starts), len(code), cell.id)
@@ -153,7 +156,7 @@ def run_notebook(path: Path, work: Path, env: dict, progress: Progress) -> dict:
 def execute(notebook, folder: Path, env: dict, **hooks) -> None:
     """Run a notebook's cells in place, in a fresh kernel that stands in `folder`."""
     NotebookClient(notebook, timeout=None, kernel_name="python3", coalesce_streams=True,
-                   extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                   extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
                    resources={"metadata": {"path": str(folder)}}, **hooks).execute(env=env)
 
 

@@ -3,9 +3,13 @@
 import csv
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -26,13 +30,14 @@ def run(toy):
         shutil.copy(ROOT / "notebooks" / name, toy.root / "notebooks")
     shutil.copytree(ROOT / "notebooks/frame", toy.root / "notebooks/frame")
 
-    def run(*arguments):
+    def run(*arguments, before=""):
         built = build.build_all(toy)
         for path, text in built.items():
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
         env = {key: value for key, value in os.environ.items() if not key.startswith("SEP_")}
-        done = subprocess.run([sys.executable, toy.root / "notebooks/course.py", *arguments],
+        command = [sys.executable, str(toy.root / "notebooks/course.py"), *arguments]
+        done = subprocess.run(["bash", "-c", before + shlex.join(command)],
                               env=env, capture_output=True, text=True)
         changed = [path.name for path, text in built.items() if path.read_text() != text]
         assert not changed, "nothing is written into the notebooks"
@@ -110,6 +115,27 @@ def test_a_failing_widget_ends_the_run_too(run, toy):
     done = run("--preset", "smoke")
     assert done.returncode == 1
     assert done.stderr == "course: 02_world.ipynb, a widget: ZeroDivisionError: division by zero\n"
+
+
+def test_interrupting_keeps_the_pages_so_far(run, toy, tmp_path):
+    running = tmp_path / "running"
+    source = toy.root / "notebooks/src/02_world.py"
+    source.write_text(source.read_text().replace(
+        "import numpy as np", f"import time; open('{running}', 'w').close(); time.sleep(600)"))
+    with ThreadPoolExecutor() as pool:
+        pool.submit(interrupt_when, running, toy.root / "pid")
+        done = run("--preset", "smoke", before=f"echo $$ > {toy.root / 'pid'}; exec ")
+    assert done.returncode == 1
+    assert done.stderr == "course: interrupted; the pages so far are in site/\n"
+    assert (toy.root / "site/01_hello.html").is_file()
+
+
+def interrupt_when(marker, pid):
+    for _ in range(1200):
+        if marker.exists():
+            break
+        time.sleep(0.1)
+    os.kill(int(pid.read_text()), signal.SIGINT)
 
 
 def test_an_unknown_preset_is_one_line_and_nothing_runs(run, toy):
