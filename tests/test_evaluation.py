@@ -1,0 +1,301 @@
+"""evaluation: levels that can be heard, tables that miss nothing, intervals that hold."""
+
+import math
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from sep_helpers import metrics
+from sep_helpers.evaluation import (
+    EvaluationError,
+    confidence_interval,
+    evaluate,
+    match_level,
+    mixture_system,
+    oracle_system,
+    paired_difference,
+    per_utterance,
+    random_mask_system,
+    separate,
+    summary,
+)
+from sep_helpers.losses import si_snr, snr
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def item(index: int, n: int = 2, length: int = 4000) -> dict:
+    """One mixture of noises that sound one after the other, so that masks can part them."""
+    sources = 0.05 * noise(n, length, seed=index)
+    for i, part in enumerate(torch.arange(length).chunk(n)):
+        quiet = torch.full((length,), 0.1)
+        quiet[part] = 1.0 + 0.3 * index
+        sources[i] *= quiet
+    cuts = [SimpleNamespace(category=f"voice{i}") for i in range(n)]
+    return {"id": f"mix_{index}", "mixture": sources.sum(0), "sources": sources, "cuts": cuts}
+
+
+class Peeking(nn.Module):
+    """A separator that knows the answer of one item; each estimate times a gain, plus noise."""
+
+    def __init__(self, items, gains=(1.0, 1.0), swap=False, noise_db=-20.0):
+        super().__init__()
+        self.config, self.sample_rate, self.n_sources, self.causal = {"name": "p"}, 8000, 2, False
+        self.items, self.swap, self.noise_db = items, swap, noise_db
+        self.gains = nn.Parameter(torch.tensor(gains)[:, None])
+        self.inner, self.frozen = nn.Dropout(), nn.BatchNorm1d(2).eval()
+
+    def forward(self, mixture):
+        assert not self.training and not self.inner.training and torch.is_inference_mode_enabled()
+        sources = next(i["sources"] for i in self.items if torch.equal(i["mixture"], mixture[0]))
+        hiss = sources.std() * 10 ** (self.noise_db / 20) * noise(*sources.shape, seed=5)
+        estimates = self.gains * (sources + hiss)
+        return estimates.flip(0)[None] if self.swap else estimates[None]
+
+
+# --- separate
+
+
+@pytest.mark.parametrize("gains", [(1.0, 1.0), (1000.0, 0.01), (-1.0, 1.0), (-1e-4, 1e4)])
+def test_scale_and_sign_are_restored(gains):
+    it = item(0)
+    estimates = separate(Peeking([it], gains), it["mixture"])
+    assert estimates.shape == it["sources"].shape and estimates.dtype == torch.float32
+    assert (snr(estimates, it["sources"]) > 15).all()
+    assert snr(estimates.sum(0), it["mixture"]) > 15
+    assert not estimates.is_inference() and not estimates.requires_grad
+
+
+def test_gains_are_the_least_squares_ones():
+    mixture, estimates = noise(500), noise(3, 500, seed=1) * torch.tensor([[1e3], [1.0], [1e-3]])
+    rest = mixture - match_level(estimates, mixture).sum(0)
+    assert (rest @ estimates.T / estimates.norm(dim=-1)).abs().max() < 1e-4     # orthogonal
+
+
+def test_silent_estimates_stay_silent_and_equal_ones_share():
+    mixture = noise(500)
+    assert torch.equal(match_level(torch.zeros(2, 500), mixture), torch.zeros(2, 500))
+    one = match_level(torch.stack([torch.zeros(500), 7 * mixture]), mixture)
+    assert one[0].abs().max() == 0 and torch.allclose(one[1], mixture, atol=1e-6)
+    twins = torch.stack([mixture, mixture + 1e-4 * noise(500, seed=2)])
+    assert torch.allclose(match_level(twins, mixture), mixture.expand(2, -1) / 2, atol=1e-3)
+
+
+def test_every_module_gets_its_own_mode_back_even_after_an_error():
+    it = item(0)
+    model = Peeking([it]).train()
+    model.frozen.eval()
+    separate(model, it["mixture"])
+    assert model.training and model.inner.training and not model.frozen.training
+    with pytest.raises(StopIteration):
+        separate(model, it["mixture"] + 1)
+    assert model.training and model.inner.training and not model.frozen.training
+
+
+def test_a_separator_that_breaks_its_contract_is_refused():
+    class Short(nn.Module):
+        def forward(self, x):
+            return x[:, None, :-5]
+    with pytest.raises(EvaluationError, match=r"Short made \(1, 1, 95\) of \(1, 100\)"):
+        separate(Short(), noise(100))
+    with pytest.raises(metrics.MetricError, match="NaN or infinity"):
+        separate(nn.Sequential(nn.Unflatten(0, (1, 1)), nn.Threshold(1e9, math.nan)), noise(100))
+
+
+# --- evaluate
+
+
+ITEMS = [item(i) for i in range(4)]
+
+
+def test_one_row_a_source_with_the_figures_of_metrics():
+    table = evaluate(Peeking(ITEMS), ITEMS, "peeking", view_name="tiny")
+    assert list(table.columns) == ["system", "view", "mixture_id", "source", "speaker", "si_sdr",
+                                   "si_sdri", "sdr", "sdri", "seconds", "error"]
+    assert len(table) == 8
+    assert table["mixture_id"].tolist() == [f"mix_{i}" for i in range(4) for _ in range(2)]
+    assert table["source"].tolist() == [0, 1] * 4
+    assert table["speaker"].tolist() == ["voice0", "voice1"] * 4
+    assert set(table["system"]) == {"peeking"} and set(table["view"]) == {"tiny"}
+    assert (table["error"] == "").all() and (table["seconds"] > 0).all()
+    estimates = separate(Peeking(ITEMS), ITEMS[2]["mixture"])
+    expected = si_snr(estimates, ITEMS[2]["sources"])
+    assert table.query("mixture_id == 'mix_2'")["si_sdr"].tolist() == pytest.approx(
+        expected.tolist(), abs=1e-3)
+    before = si_snr(ITEMS[2]["mixture"], ITEMS[2]["sources"])
+    assert table.query("mixture_id == 'mix_2'")["si_sdri"].tolist() == pytest.approx(
+        (expected - before).tolist(), abs=1e-3)
+
+
+def test_the_order_of_the_estimates_does_not_matter():
+    a = evaluate(Peeking(ITEMS), ITEMS, "a", bss=False)
+    b = evaluate(Peeking(ITEMS, swap=True), ITEMS, "a", bss=False)
+    pd.testing.assert_frame_equal(a.drop(columns="seconds"), b.drop(columns="seconds"))
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_permutation_of_three_sources_is_applied_not_inverted(shift):
+    it = item(0, n=3)
+    table = evaluate(lambda mixture, sources: sources.roll(shift, 0) + 0.001 * noise(3, 4000), [it],
+                     "rolled")
+    assert (table["si_sdr"] > 10).all()
+
+
+def test_floors_and_ceilings():
+    means = {name: evaluate(system, ITEMS, name)[["si_sdri", "sdri"]].mean()
+             for name, system in {"mixture": mixture_system(), "random": random_mask_system(1),
+                                  "irm": oracle_system("irm"), "cirm": oracle_system("cirm")
+                                  }.items()}
+    assert (means["mixture"] == 0).all()
+    assert (means["random"].abs() < 2).all()
+    assert (means["irm"] > 3).all() and (means["cirm"] > 60).all()
+
+
+def test_a_silent_estimate_is_a_bad_answer_not_a_missing_one():
+    table = evaluate(lambda mixture, sources: torch.stack([mixture, 0 * mixture]), ITEMS, "half")
+    assert (table.groupby("mixture_id")["si_sdr"].min() == metrics.FLOOR_DB).all()
+    assert summary(table)["failed"].item() == 0
+
+
+class Broken(list):
+    """A view of which item 1 cannot be read and item 2 has a silent source."""
+
+    mixtures = [[SimpleNamespace(mixture_id=i["id"])] for i in ITEMS]
+
+    def __getitem__(self, index):
+        if index == 1:
+            raise ValueError("a.flac is truncated: fetch it again")
+        if index == 2:
+            return ITEMS[2] | {"sources": ITEMS[2]["sources"] * torch.tensor([[1.0], [0.0]])}
+        return super().__getitem__(index)
+
+
+def test_failed_mixtures_are_named_counted_and_kept_apart(capsys):
+    table = evaluate(mixture_system(), Broken(ITEMS), "mixture")
+    said = capsys.readouterr().out
+    assert "mixture: 2 of 4 mixtures could not be measured" in said
+    assert "mix_1: a.flac is truncated" in said and "mix_2: source [1] is silent" in said
+    failed = table[table["error"] != ""]
+    assert failed["mixture_id"].tolist() == ["mix_1", "mix_2"]
+    assert failed["si_sdr"].isna().all() and (failed["source"] == -1).all()
+    row = summary(table).iloc[0]
+    assert (row["n"], row["failed"], row["mean"]) == (2, 2, 0.0)
+
+
+def test_an_evaluation_without_any_figure_is_an_error():
+    with pytest.raises(EvaluationError, match="1 of 1 mixtures could not be measured: mix_0"):
+        evaluate(mixture_system(), [ITEMS[0] | {"sources": torch.zeros(2, 4000)}], "m")
+
+
+def test_a_system_for_another_task_stops_at_once():
+    calls = []
+    def three(mixture, sources):
+        calls.append(1)
+        return mixture.expand(3, -1)
+    with pytest.raises(EvaluationError, match=r"mix_0: the system gave \(3, 4000\) .* \(2, 4000\)"):
+        evaluate(three, ITEMS, "three")
+    assert len(calls) == 1
+    view = Broken(ITEMS)
+    view.corpus = SimpleNamespace(sample_rate=16000)
+    with pytest.raises(EvaluationError, match="for 8000 Hz on a view of 16000 Hz: .*=8000"):
+        evaluate(Peeking(ITEMS), view, "rate")
+
+
+# --- statistics
+
+
+def table_of(values, system="a", sources: int = 2) -> pd.DataFrame:
+    """A table whose mixture i has the mean value i, spread over its sources by +-1."""
+    return pd.DataFrame([
+        {"system": system, "view": "test", "mixture_id": f"m{i}", "source": s,
+         "si_sdri": v + (1 if s else -1)} for i, v in enumerate(values) for s in range(sources)])
+
+
+def test_the_interval_is_the_percentile_bootstrap_of_the_mean():
+    """Against scipy's, and against the normal theory it has to approach."""
+    from scipy import stats
+    values = np.random.default_rng(1).normal(5, 2, 200)
+    mean, low, high = confidence_interval(values)
+    assert mean == pytest.approx(values.mean())
+    half = 1.96 * values.std(ddof=1) / np.sqrt(200)
+    assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.06)
+    theirs = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=2000,
+                             random_state=np.random.default_rng(3)).confidence_interval
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.06)
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for trial in range(300):
+        _, low, high = confidence_interval(rng.exponential(3.0, 60), 0.8, trial, resamples=400)
+        hits += low <= 3.0 <= high
+    assert 0.72 < hits / 300 < 0.86
+
+
+def test_the_interval_comes_from_the_seed_and_widens_with_the_level():
+    values = np.random.default_rng(1).normal(size=30)
+    assert confidence_interval(values) == confidence_interval(values)
+    assert confidence_interval(values, seed=1) != confidence_interval(values)
+    narrow, wide = confidence_interval(values, 0.5), confidence_interval(values, 0.99)
+    assert wide[1] < narrow[1] < narrow[2] < wide[2]
+
+
+def test_intervals_are_over_utterances_not_sources():
+    """The +-1 dB between the sources of a mixture is not uncertainty about the system."""
+    assert per_utterance(table_of([3.0, 5.0])).to_dict() == {"m0": 3.0, "m1": 5.0}
+    row = summary(table_of([4.0] * 10)).iloc[0]
+    assert (row["mean"], row["low"], row["high"], row["n"]) == (4, 4, 4, 10)
+
+
+def test_one_utterance_has_no_interval_and_none_is_an_error():
+    mean, low, high = confidence_interval([7.0])
+    assert mean == 7 and math.isnan(low) and math.isnan(high)
+    assert summary(table_of([7.0]))["text"].item() == "7.0"
+    for values in ([], [1.0, math.nan]):
+        with pytest.raises(EvaluationError, match="an interval needs finite ones"):
+            confidence_interval(values)
+
+
+def test_summary_has_a_row_a_system_and_view_in_their_order():
+    tables = pd.concat([table_of([1, 2, 6], "z"), table_of([0, 0, 0], "a")])
+    rows = summary(tables)
+    assert rows["system"].tolist() == ["z", "a"] and rows["mean"].tolist() == [3, 0]
+    assert re.fullmatch(r"3\.0 \(\d\.\d to \d\.\d\)", rows["text"][0])
+
+
+def test_a_paired_difference_is_sharper_than_two_intervals():
+    rng = np.random.default_rng(0)
+    hardness = rng.normal(5, 4, 50)
+    a = table_of(hardness + 0.5 + rng.normal(0, 0.2, 50), "a")
+    b = table_of(hardness, "b")
+    mean, low, high = paired_difference(a, b)
+    assert 0.3 < low < mean < high < 0.7
+    assert paired_difference(b, a)[0] == pytest.approx(-mean)
+    rows = summary(pd.concat([a, b]))
+    assert rows["low"].max() < rows["high"].min()       # while the two intervals overlap
+
+
+def test_pairing_goes_by_mixture_not_by_row():
+    a, b = table_of([1.0, 2.0, 3.0], "a"), table_of([1.0, 2.0, 3.0], "b")
+    assert paired_difference(a, b.iloc[::-1]) == (0, 0, 0)
+
+
+def test_tables_that_do_not_compare_are_refused():
+    with pytest.raises(EvaluationError, match="1 mixtures are in one table only, m2"):
+        paired_difference(table_of([1.0, 2.0]), table_of([1.0, 2.0, 3.0]))
+    with pytest.raises(EvaluationError, match="several systems"):
+        per_utterance(pd.concat([table_of([1.0], "a"), table_of([1.0], "b")]))
+
+
+def test_progress_is_for_long_work_only(capsys):
+    evaluate(mixture_system(), ITEMS, "quick", bss=False)
+    said = capsys.readouterr()
+    assert said.out == "" and said.err == ""
