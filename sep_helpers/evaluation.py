@@ -120,11 +120,11 @@ def evaluate(
         except (ValueError, RuntimeError, OSError) as error:
             failures.append({"mixture_id": item["id"], "source": -1, "speaker": "",
                              "error": str(error)})
+    named = "; ".join(f"{f['mixture_id']}: {f['error']}" for f in failures) or "the view is empty"
+    message = f"{name}: {len(failures)} of {len(view)} mixtures could not be measured: {named}"
+    if not rows:
+        raise EvaluationError(message)
     if failures:
-        named = "; ".join(f"{f['mixture_id']}: {f['error']}" for f in failures)
-        message = f"{name}: {len(failures)} of {len(view)} mixtures could not be measured: {named}"
-        if not rows:
-            raise EvaluationError(message)
         print(message)
     return pd.DataFrame(rows + failures).assign(system=name, view=view_name)[
         ["system", "view", *rows[0]]]

@@ -192,6 +192,8 @@ def test_failed_mixtures_are_named_counted_and_kept_apart(capsys):
 def test_an_evaluation_without_any_figure_is_an_error():
     with pytest.raises(EvaluationError, match="1 of 1 mixtures could not be measured: mix_0"):
         evaluate(mixture_system(), [ITEMS[0] | {"sources": torch.zeros(2, 4000)}], "m")
+    with pytest.raises(EvaluationError, match="m: 0 of 0 .* the view is empty"):
+        evaluate(mixture_system(), [], "m")
 
 
 def test_a_system_for_another_task_stops_at_once():
