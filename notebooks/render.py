@@ -29,6 +29,10 @@ class Markdown(IPythonRenderer):
     def latex_environment(self, name: str, body: str) -> str:
         return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
 
+    def _html_embed_images(self, html: str) -> str:
+        # nbconvert parses html to find pictures, and so closes a <details> before its content
+        return super()._html_embed_images(html) if "<img" in html else html
+
     def image(self, text: str, url: str, title: str | None = None) -> str:
         return text if url.startswith("http") else super().image(text, url, title)
 

@@ -180,6 +180,13 @@ def test_a_progress_bar_leaves_its_last_line():
     assert render.settled("0%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
 
 
+def test_hints_and_solutions_stay_folded():
+    folded = "<details><summary>Hint</summary>\n\nHalve it: $x/2$.\n\n</details>\n\nGo on."
+    html = render.markdown(folded, ROOT)
+    summary, hint, end, after = map(html.index, ("</summary>", "Halve", "</details>", "Go on"))
+    assert summary < hint < end < after and html.count("</details>") == 1
+
+
 def test_every_formula_of_the_course_is_understood():
     """latex2mathml leaves a command that it does not know as it is, with its backslash."""
     for text in build.build_all(build.Course(ROOT)).values():

@@ -1,0 +1,780 @@
+# %% [markdown]
+# {{header}}
+#
+# # 01 · Mixtures that are never stored
+#
+# Recordings become mixtures: their levels, their cuts, and the *view*, a small table that describes
+# thousands of mixtures so exactly that nobody has to store a single one.
+#
+# **You will hear** two voices, alone and together; one voice sink into the other; a click that turns
+# a whole sentence down.
+#
+# **Goals** · measure and set a level in dB · cut to the sample · mix two voices so that the mixture is
+# the sum of its sources · describe mixtures in a CSV, and draw them from a recipe · tell frozen views
+# from live ones · keep the voices of the test out of the training.
+#
+# **Needs** · 00, and a little Python.
+#
+# {{minutes}}
+#
+# {{nav}}
+
+# %% tags=["setup"]
+# set-up
+
+# %% [markdown]
+# ## 1 · Recordings
+#
+# Everything begins with recordings of **one voice each**. Nobody can record a conversation and get
+# the separate voices with it, so this field records voices alone and mixes them itself: then the
+# right answer is known, to the last sample.
+#
+# A *corpus* is a folder of such recordings with a manifest, a table that says who speaks in which
+# file.
+
+# %%
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+
+from sep_helpers import audio, course_views, plots, views
+from sep_helpers.checks import check, compare
+from sep_helpers.player import player
+from sep_helpers.plots_style import COLOURS, STYLE
+
+plt.style.use(STYLE)
+corpus = ws.corpus()
+corpus.table[["file", "speaker", "split", "samples"]].head()
+
+# %% [markdown]
+# `samples` is the length. At a sample rate of 8000 Hz a second is 8000 numbers, so this is what we
+# have:
+
+# %%
+by_split = corpus.table.groupby("split", sort=False)
+pd.DataFrame({
+    "recordings": by_split.size(),
+    "voices": by_split.speaker.nunique(),
+    "minutes": by_split.samples.sum() / corpus.sample_rate / 60,
+    "shortest (s)": by_split.samples.min() / corpus.sample_rate,
+    "longest (s)": by_split.samples.max() / corpus.sample_rate,
+}).round(1)
+
+# %%
+fig, ax = plt.subplots(figsize=(9, 2.8))
+seconds = [rows.samples / corpus.sample_rate for _, rows in by_split]
+ax.hist(seconds, bins=30, stacked=True, color=COLOURS[:len(seconds)], label=[s for s, _ in by_split])
+ax.set(title="How long the recordings are", xlabel="seconds", ylabel="recordings")
+ax.legend();
+
+# %% [markdown]
+# Let us take two voices that are easy to tell apart, and listen. In the player, a click on a track's
+# name (or a number key) switches to it without a gap.
+
+# %%
+table = corpus.select(split="train")
+if "sex" in table:                       # one high voice, one low
+    chosen = [table[table.sex == sex].iloc[0] for sex in "FM"]
+else:                                    # a corpus that does not say: just two voices
+    chosen = [table.iloc[0], table[table.speaker != table.speaker.iloc[0]].iloc[-1]]
+high, low = (corpus.waveform(row.file) for row in chosen)
+names = [row.speaker for row in chosen]
+
+player(dict(zip(names, (high, low))), corpus.sample_rate, "Two voices, each alone")
+
+# %% [markdown]
+# To the computer, a recording is a row of numbers between −1 and 1. Zoomed in, you see the
+# throat open and close: the pattern that comes back is one period of the voice, and the shorter it
+# is, the higher the voice. (The [next notebook](02_stft_masking.ipynb) looks at pitch properly.)
+
+# %%
+print("shape", tuple(high.shape), high.dtype, f"from {high.min():.3f} to {high.max():.3f}")
+print(f"{len(high)} samples / {corpus.sample_rate} Hz = {len(high) / corpus.sample_rate} s")
+
+zoom = {}
+for name, x in zip(names, (high, low)):
+    loudest = x.square().unfold(0, 400, 1).sum(-1).argmax()      # the loudest 50 ms
+    zoom[f"{name}, 50 ms"] = x[loudest:loudest + 400]
+plots.waveforms(zoom, corpus.sample_rate, "Fifty milliseconds")
+
+# %% [markdown]
+# ## 2 · How loud? Levels in dB
+#
+# How loud is a recording? Its largest sample, the **peak**, is easy to find. Our ears go rather by
+# the average power, whose root is the **RMS** (root mean square). Both are given in decibels below
+# full scale, the amplitude 1:
+#
+# $$ L_\text{peak} = 20 \log_{10} \max_t |x_t| \qquad
+# L_\text{RMS} = 20 \log_{10} \sqrt{\tfrac{1}{T} \sum_t x_t^2} $$
+#
+# A gain of $g$ dB multiplies the amplitudes by $10^{g/20}$: 20 dB is ten times, 6 dB about twice.
+
+# %%
+def peak_db(x):
+    return 20 * x.abs().max().log10()
+
+def rms_db(x):
+    return 20 * x.square().mean().sqrt().log10()
+
+compare("rms_db", rms_db, audio.rms_db, high)
+print(f"{names[0]}: peak {peak_db(high):.1f} dB, RMS {rms_db(high):.1f} dB")
+print(f"half the amplitude: {20 * np.log10(0.5):.2f} dB; half the power: {10 * np.log10(0.5):.2f} dB")
+
+# %% [markdown]
+# **Predict first**: we add one single click, one sample of 0.99, to the sentence. What happens to its
+# peak level, and what to its RMS?
+
+# %%
+clicked = high.clone()
+clicked[len(clicked) // 2] = 0.99
+pd.DataFrame({"peak (dB)": [peak_db(high).item(), peak_db(clicked).item()],
+              "RMS (dB)": [rms_db(high).item(), rms_db(clicked).item()]},
+             index=["the sentence", "with one click"]).round(1)
+
+# %% [markdown]
+# The peak now belongs to the click. Whoever sets levels by the peak ("normalise to −3 dB") turns the
+# whole sentence down because of one sample. Listen, but switch the player's *Match loudness* off first
+# (key M): it would undo just what there is to hear.
+
+# %%
+def at_peak(x, db):
+    return x * audio.gain(db - peak_db(x).item())
+
+voice_down = peak_db(clicked) - peak_db(high)
+print(f"the voice is {voice_down:.1f} dB softer, though nobody spoke more softly")
+player({"sentence, peak −3 dB": at_peak(high, -3), "with one click, peak −3 dB": at_peak(clicked, -3)},
+       corpus.sample_rate, "One click turns the voice down")
+
+# %% [markdown]
+# No click is needed for that: here are peaks and levels of many recordings as they are. Two with the same
+# RMS may differ by many dB in their peaks, which is why this course sets every level by the RMS.
+
+# %%
+some = table.file[::max(1, len(table) // 100)]
+levels = pd.DataFrame([(rms_db(x).item(), peak_db(x).item()) for x in map(corpus.waveform, some)],
+                      columns=["RMS", "peak"])
+fig, ax = plt.subplots(figsize=(9, 3.2))
+ax.scatter(levels.RMS, levels.peak, s=14, color=COLOURS[0])
+ax.axhline(0, color="black", linewidth=1, linestyle="--")
+ax.annotate("full scale: beyond it, a file clips", (levels.RMS.min(), 0), (0, -12),
+            textcoords="offset points", fontsize=9)
+ax.set(title="Peak and RMS of recordings", xlabel="RMS (dB)", ylabel="peak (dB)")
+print(f"peak minus RMS: {(levels.peak - levels.RMS).min():.1f} to "
+      f"{(levels.peak - levels.RMS).max():.1f} dB")
+
+# %% [markdown]
+# ### Exercise 01.1 · Set the level (★, 5 min)
+#
+# Write `set_level(x, db)`: the waveform `x`, shape `(time,)`, at an RMS of `db`.
+#
+# <details><summary>Hint</summary>
+#
+# How many dB are missing? What you want minus what there is. And a change of $g$ dB is a factor of
+# $10^{g/20}$ on every sample.
+#
+# </details>
+
+# %% tags=["exercise"]
+def set_level(x, db):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def set_level(x, db):
+    missing = db - audio.rms_db(x)
+    return x * 10 ** (missing / 20)
+
+# %%
+check("01.1", set_level)
+
+# %% [markdown]
+# ## 3 · Cutting
+#
+# A network is trained on pieces of equal length, two seconds for instance. A piece is
+# `x[start:stop]`: **`start` belongs to it, `stop` does not**. So its length is `stop - start`, and the
+# next piece begins where this one stops. No sample is lost, none comes twice.
+
+# %%
+first, second = high[0:4000], high[4000:8000]
+print(len(first), "+", len(second), "samples")
+print("put together, they are the recording again:",
+      torch.equal(torch.cat([first, second]), high[0:8000]))
+print("a second of", corpus.sample_rate, "samples ends at index", corpus.sample_rate - 1)
+
+# %% [markdown]
+# **Predict first**: you want 2.01 s at 8000 Hz, that is 16,080 samples. What does
+# `int(2.01 * 8000)` give?
+
+# %%
+print("2.01 * 8000        =", 2.01 * 8000)
+print("int(2.01 * 8000)   =", int(2.01 * 8000), "(it cuts off what is behind the point)")
+print("round(2.01 * 8000) =", round(2.01 * 8000))
+
+# %% [markdown]
+# One sample is an eighth of a millisecond, and nobody hears that it is missing. But two tensors whose
+# lengths differ by one do not stack to a batch. And a target that lies one sample beside its mixture is a
+# wrong target. **Predict first**: how wrong?
+
+# %%
+for x, name in zip((high, low), names):
+    error = x[1:] - x[:-1]                       # the recording against itself, one sample later
+    print(f"{name}: one sample late, the error is only {rms_db(x) - rms_db(error):.1f} dB below the voice")
+
+# %% [markdown]
+# A good separation leaves an error of 15 dB and more below the voice. One sample of carelessness, and
+# the best network in the world cannot get there.
+#
+# ### Exercise 01.2 · Cut (★, 5 min)
+#
+# Write `cut(x, start, seconds, sample_rate)`. `start` and `seconds` are in seconds; the cut always has
+# `round(seconds * sample_rate)` samples. Where the recording ends sooner, zeros follow.
+#
+# <details><summary>Hint</summary>
+#
+# Round twice: the start, and the length. `stop` is their sum. `audio.fit(waveform, length)` pads at the
+# end, or cuts off.
+#
+# </details>
+
+# %% tags=["exercise"]
+def cut(x, start, seconds, sample_rate):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def cut(x, start, seconds, sample_rate):
+    begin, length = round(start * sample_rate), round(seconds * sample_rate)
+    return audio.fit(x[begin:begin + length], length)
+
+# %%
+check("01.2", cut)
+
+# %% [markdown]
+# ### Where do the tails go?
+#
+# A recording of 2.3 s makes one piece of 2 s. And the rest? There are three customs:
+#
+# - **drop** it: simple, and a part of your data is never heard;
+# - **pad** it with zeros to a full piece: then the loss must not count the padding;
+# - **back**: count the last piece back from the end, so that it overlaps the one before.
+
+# %%
+def pieces(samples, length, tail):
+    """Where the pieces of a recording start: the full ones, and what `tail` makes of the rest."""
+    starts = list(range(0, samples - length + 1, length))
+    rest = samples - len(starts) * length
+    if rest and tail == "pad":
+        starts.append(len(starts) * length)
+    if rest and tail == "back":
+        starts.append(max(0, samples - length))
+    return starts
+
+example, length = len(high), 8000
+{tail: pieces(example, length, tail) for tail in ("drop", "pad", "back")}
+
+# %%
+fig, axes = plt.subplots(3, 1, figsize=(9, 3), sharex=True)
+for ax, tail in zip(axes, ("drop", "pad", "back")):
+    ax.broken_barh([(0, example / 8000)], (0, 1), color="#DDDDDD")
+    spans = [(start / 8000, length / 8000) for start in pieces(example, length, tail)]
+    ax.broken_barh(spans, (0.2, 0.6), facecolor=COLOURS[:len(spans)], alpha=0.6, edgecolor="black")
+    ax.set(yticks=[], ylabel=tail)
+    ax.grid(False)
+axes[-1].set_xlabel("time (s)")
+fig.suptitle("One recording (grey) in pieces of one second, three customs", x=0.01, ha="left");
+
+# %% [markdown]
+# **Predict first**: with pieces of two seconds and dropped tails, what share of the training recordings
+# is never used?
+#
+# The ledger accounts for every sample: used, padded, used twice or dropped.
+
+# %%
+def ledger(recordings, length, tail):
+    """Samples: of all recordings, in pieces, padded, used (once or oftener)."""
+    starts = [(samples, pieces(samples, length, tail)) for samples in recordings]
+    ends = [(samples, s[-1] + length) for samples, s in starts if s]
+    return {"all": sum(recordings), "cut": sum(len(s) for _, s in starts) * length,
+            "padded": sum(max(0, end - samples) for samples, end in ends),
+            "used": sum(min(samples, end) for samples, end in ends)}
+
+recordings = table.samples.tolist()
+account = pd.DataFrame({tail: ledger(recordings, 16000, tail) for tail in ("drop", "pad", "back")}).T
+account["dropped"] = account["all"] - account.used
+account["used twice"] = account.cut - account.padded - account.used
+minutes = (account / corpus.sample_rate / 60).round(1)
+minutes.assign(**{"dropped share": (account.dropped / account["all"]).map("{:.1%}".format)})
+
+# %% [markdown]
+# (In minutes. What is shorter than a piece is dropped altogether, or padded.)
+#
+# In programs that drop tails silently, nobody notices: the training runs, the loss falls, and a part of
+# the data was paid for and never heard. Count every sample, and print the count.
+#
+# In this course **tests take whole recordings**, and **training cuts at random places**, new ones each epoch,
+# so that every sample has its turn. (Section 6 counts that, too.)
+#
+# ## 4 · Mixing
+#
+# Air adds sound pressures. So a mixture is a sum, sample by sample: $y_t = s_{1,t} + s_{2,t}$. We bring
+# each voice to its level first, then add.
+
+# %%
+def to_level(x, db):
+    return x * audio.gain(db - audio.rms_db(x).item())
+
+length = min(len(high), len(low))
+sources = torch.stack([to_level(high[:length], -25), to_level(low[:length], -25)])
+mixture = sources.sum(0)
+print("sources", tuple(sources.shape), "(source, time)    mixture", tuple(mixture.shape), "(time,)")
+plots.waveforms({"mixture": mixture, names[0]: sources[0], names[1]: sources[1]}, corpus.sample_rate,
+                "A mixture is the sum of its sources")
+
+# %%
+player({"mixture": mixture, names[0]: sources[0], names[1]: sources[1]}, corpus.sample_rate,
+       "Two voices at once")
+
+# %% [markdown]
+# That is the whole problem of this course. From the first track, the other two.
+#
+# **Predict first**: both voices stand at −25 dB. At which level is the mixture of the two? And if you
+# mix a voice with *itself*?
+
+# %%
+pairs = {"two voices": (sources[0], sources[1]), "a voice and itself": (sources[0], sources[0]),
+         "a voice and itself, upside down": (sources[0], -sources[0])}
+for name, (a, b) in pairs.items():
+    likeness = torch.corrcoef(torch.stack([a, b]))[0, 1]
+    print(f"{name:32} correlation {likeness:5.2f}    level of the sum {rms_db(a + b):7.2f} dB")
+
+# %% [markdown]
+# Powers add, and a cross term with them:
+#
+# $$ \sum_t (a_t + b_t)^2 = \sum_t a_t^2 + \sum_t b_t^2 + 2 \sum_t a_t b_t $$
+#
+# Two different voices have next to nothing in common, the cross term is small, and the power about doubles:
+# +3 dB. A voice and itself have everything in common: the *amplitude* doubles, +6 dB. The last row is
+# complete silence ($-\infty$ dB).
+#
+# The same file twice in one mixture is a fault of a data set, by the way: two equal sources that no
+# system can tell apart. Exercise 01.5 looks for it.
+#
+# How hard a mixture is depends on the **difference** of the levels. Move the slider: the second voice
+# sinks below the first.
+
+# %%
+from ipywidgets import IntSlider, interact
+
+def show(difference):
+    quiet = to_level(sources[1], -25 - difference)
+    print(f"the first voice is {rms_db(sources[0]) - rms_db(quiet):.1f} dB above the second")
+    return plots.waveforms({"mixture": sources[0] + quiet, names[1]: quiet}, corpus.sample_rate,
+                           "A voice sinks into another")
+
+interact(show, difference=IntSlider(6, 0, 30, 3, description="dB", continuous_update=False));
+
+# %% [markdown]
+# And listen: at how many dB do you no longer understand the second voice?
+
+# %%
+sinking = {f"{down} dB below": sources[0] + to_level(sources[1], -25 - down) for down in (0, 10, 20)}
+player(sinking, corpus.sample_rate, f"{names[1]} sinks below {names[0]}")
+
+# %% [markdown]
+# ### Leave headroom, or the sum is no longer the sum
+#
+# Why −25 dB and not louder? **Predict first**: at −5 dB each, both voices still fit below full scale,
+# more or less. What does a file, which has no numbers beyond ±1, do with their sum?
+
+# %%
+rows = []
+for db in (-25, -15, -10, -5):
+    louder = torch.stack([to_level(s, db) for s in sources])
+    total = louder.sum(0)
+    stored = total.clamp(-1, 1)                      # what fits into a 16-bit file
+    rows.append({"each at (dB)": db, "largest sample": total.abs().max().item(),
+                 "samples cut off": int((total.abs() > 1).sum()),
+                 "error (dB)": rms_db(stored - total).item() - rms_db(total).item()})
+print("error: the level of (file − sum of the sources) against the mixture's")
+pd.DataFrame(rows).round(2).replace(-np.inf, "none")
+
+# %%
+player({"sum of the sources": total / total.abs().max(), "cut off at ±1": stored}, corpus.sample_rate,
+       "The same mixture with and without clipping")
+
+# %% [markdown]
+# Clipping makes a mixture that **no pair of sources adds up to**, and so does its popular remedy:
+# dividing the mixture by its peak and leaving the sources as they were. If something has to be scaled,
+# scale the mixture and the sources alike.
+#
+# ### Exercise 01.3 · Mix (★★, 8 min)
+#
+# Write `mix(sources, levels)`: `sources` are `(source, time)`, `levels` a list with the RMS in dB for
+# each. Return `(mixture, sources)`, the sources at their levels, the mixture being their sum.
+#
+# <details><summary>Hint</summary>
+#
+# `audio.rms_db(sources)` has one level for each source, shape `(source,)`. A factor for each source needs
+# the shape `(source, 1)` to multiply `(source, time)`: `factor[:, None]`.
+#
+# </details>
+
+# %% tags=["exercise"]
+def mix(sources, levels):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def mix(sources, levels):
+    missing = torch.tensor(levels) - audio.rms_db(sources)
+    sources = sources * 10 ** (missing / 20)[:, None]
+    return sources.sum(0), sources
+
+# %%
+check("01.3", mix)
+
+# %% [markdown]
+# ## 5 · A view: mixtures without audio
+#
+# To describe our mixture exactly, we need not store it. This is enough, for each source: which file,
+# from which sample to which, where in the mixture, with which gain. One line a source, in a CSV:
+
+# %%
+def line(mixture_id, source, row, start, stop, gain_db):
+    return (f"{mixture_id},{row.split},{stop - start},{source},{row.speaker},{row.file},"
+            f"{start},{stop},0,{gain_db:.2f}")
+
+csv = ["mixture_id,split,length,source,category,file,start,stop,offset,gain_db"]
+for source, (row, x) in enumerate(zip(chosen, (high, low))):
+    csv.append(line("mine_0", source, row, 0, length, -25 - rms_db(x[:length]).item()))
+csv = "\n".join(csv) + "\n"
+print(csv)
+
+# %% [markdown]
+# That is a **view** of the corpus. `category` is the voice here (elsewhere the kind of sound, or the
+# instrument), `offset` says where in the mixture the cut begins. And back from text to sound:
+
+# %%
+def mix_by_hand(lines):
+    """lines: the rows of one mixture -> mixture (time,), sources (source, time)."""
+    sources = torch.zeros(len(lines), lines[0].length)
+    for source, cut in zip(sources, lines):
+        x = corpus.waveform(cut.file)[cut.start:cut.stop]
+        source[cut.offset:cut.offset + len(x)] = x * 10 ** (cut.gain_db / 20)
+    return sources.sum(0), sources
+
+view = pd.read_csv(io.StringIO(csv))
+again, _ = mix_by_hand(list(view.itertuples()))
+print(f"largest difference from the mixture above: {(again - mixture).abs().max():.1e}")
+compare("mix", lambda v: mix_by_hand(list(v.itertuples()))[0],
+        lambda v: views.FrozenView(corpus, v)[0]["mixture"], view)
+
+# %% [markdown]
+# (The small difference from the mixture above is the gain, which the CSV rounds to 0.01 dB. From now on
+# the CSV is the truth.)
+#
+# ### What does it save?
+#
+# **Predict first**: all mixtures of a test view and their sources, as 16-bit files, against the CSV that
+# describes them. Ten times as much? A hundred?
+
+# %%
+test_name, test_view = next(reversed(course_views.test_views(corpus, 200).items()))
+lines = pd.DataFrame([cut for cuts in test_view.mixtures for cut in cuts])
+samples = lines.groupby("mixture_id").length.first().sum()
+n_sources = test_view[0]["sources"].shape[0]
+
+csv_bytes = len(lines.to_csv(index=False).encode())
+wav_bytes = 2 * samples * (1 + n_sources)                      # 16 bits a sample
+npy_bytes = 4 * samples * (1 + n_sources) * 2 * 129 / 64       # real and imaginary, 129 bins, hop 64
+sizes = pd.DataFrame({"MB": [csv_bytes / 1e6, wav_bytes / 1e6, npy_bytes / 1e6],
+                      "files": [1, len(test_view) * (1 + n_sources), len(test_view) * (1 + n_sources)],
+                      "times the view": np.array([csv_bytes, wav_bytes, npy_bytes]) / csv_bytes},
+                     index=["view (CSV)", "sound files", "spectrograms (.npy)"])
+print(f"{len(test_view)} mixtures of the view {test_name!r}, {csv_bytes / len(lines):.0f} bytes a line")
+sizes.round(2)
+
+# %% [markdown]
+# The recordings have to be there in any case. But they are stored once, and every further data set
+# (other pairs, other levels, three voices instead of two) costs one small text file that fits into
+# an e-mail, can be compared line by line, and lies in git.
+#
+# And it can be **checked** before anything is mixed. Three faults, and what the package says:
+
+# %%
+faults = {"a cut past the end of its file": {"stop": 10 * length, "length": 10 * length},
+          "a file that is not in the corpus": {"file": "nobody/00.flac"},
+          "a recording of the wrong split": {"split": "test"}}
+for name, change in faults.items():
+    try:
+        views.check(view.assign(**change), corpus, "mine.csv")
+    except views.ViewError as error:
+        print(f"{name}:\n    {str(error).replace(str(corpus.folder), '...')}\n")
+
+# %% [markdown]
+# ## 6 · Recipes: who writes those lines?
+#
+# A **recipe** says how mixtures are drawn; drawing them writes the view.
+
+# %%
+print((course_views.FOLDER / "unseen.yaml").read_text())
+
+# %% [markdown]
+# Read it as: two different voices of the test split that never train; whole recordings, cut to the
+# shorter one; every recording at −25 dB, give or take 2.5 dB, so that one voice is up to 5 dB above the
+# other; all of it decided by a seed.
+
+# %%
+recipe = course_views.recipe("train", corpus, n_mixtures=50, speed=0.0)
+drawn = pd.DataFrame(views.draw(corpus, recipe, index=0))
+drawn[["source", "category", "file", "start", "stop", "gain_db"]]
+
+# %% [markdown]
+# ### Frozen or live
+#
+# **Validation and test views are frozen**: drawn once, and the CSV stored. Two networks can be compared
+# only on the same mixtures, today and in a year.
+
+# %%
+small = views.Recipe(name="mine", split="train", n_mixtures=3, seconds=1.5, seed=5,
+                     sample_rate=corpus.sample_rate)
+frozen = views.freeze(corpus, small)
+print("frozen twice, the same:", frozen.equals(views.freeze(corpus, small)))
+item = views.FrozenView(corpus, frozen)[1]
+print(item["id"], "mixture", tuple(item["mixture"].shape), "sources", tuple(item["sources"].shape))
+player({"mixture": item["mixture"]} | {f"source {i + 1}": s for i, s in enumerate(item["sources"])},
+       corpus.sample_rate, f"{item['id']}, drawn by the recipe")
+
+# %% [markdown]
+# **Training views are live**: every epoch draws new mixtures. There is no end of them:
+
+# %%
+voices = corpus.select(split="train").groupby("speaker").size()
+pairs = (len(table) ** 2 - (voices**2).sum()) // 2
+print(f"{pairs:,} pairs of recordings, each cut at thousands of places, mixed at any level")
+epoch_minutes = ws.preset.steps_per_epoch * ws.preset.batch * ws.preset.segment_seconds / 60
+stored = ws.preset.epochs * epoch_minutes * 60 * corpus.sample_rate * 2 * 3    # 16 bits, 3 files
+print(f"an epoch of this preset: {epoch_minutes:.1f} minutes of mixtures; its {ws.preset.epochs} epochs "
+      f"would be {stored / 1e6:,.0f} MB of files that nobody writes")
+
+# %% [markdown]
+# New, but not *arbitrary*. Each mixture is decided by the three numbers `(seed, epoch, index)` and by
+# nothing else: not by who asks, how often, or in which order.
+#
+# **Predict first**: which of these mixtures are equal? Epoch 0, number 3, asked twice · epoch 1,
+# number 3 · epoch 3, number 1.
+
+# %%
+live = views.LiveView(corpus, recipe)
+asked = [(0, 3), (0, 3), (1, 3), (3, 1)]
+rows = []
+for epoch, index in asked:
+    one, two = live.epoch(epoch)[index]["cuts"]
+    rows.append((epoch, index, one.file, one.start, one.gain_db, two.file, two.start, two.gain_db))
+pd.DataFrame(rows, columns=["epoch", "index", "file 1", "start 1", "gain 1",
+                            "file 2", "start 2", "gain 2"])
+
+# %% [markdown]
+# By hand, the trick is one line: give the random generator all three numbers.
+
+# %%
+def draw_by_hand(seed, epoch, index):
+    return np.random.default_rng((seed, epoch, index)).integers(1000, size=5)
+
+for epoch, index in asked:
+    print(f"epoch {epoch}, index {index}:", draw_by_hand(recipe.seed, epoch, index))
+
+# %% [markdown]
+# This buys three things. A training that is interrupted goes on with the mixtures it would have seen.
+# A colleague gets your mixtures without your files. And the loader may use any number of worker
+# processes, each mixing its part:
+
+# %%
+from torch.utils.data import DataLoader
+
+def first_epoch(workers):
+    loader = DataLoader(live.epoch(0), batch_size=10, num_workers=workers, collate_fn=views.collate)
+    return torch.cat([batch["mixture"] for batch in loader])
+
+alone, together = first_epoch(0), first_epoch(2)
+print(tuple(alone.shape), "mixtures are the same with 0 and 2 workers:", torch.equal(alone, together))
+
+# %% [markdown]
+# ### Does every sample get its turn?
+#
+# Live cuts fall anywhere. So how much of the recordings has been heard after one epoch, after ten? The
+# epochs here are short, so that you see it grow. By hand: mark what the cuts contain.
+
+# %%
+def heard(table):
+    """How many samples some cut contains, each counted once."""
+    marks = {file: np.zeros(len(corpus.waveform(file)), bool) for file in table.file}
+    for cut in table.itertuples():
+        marks[cut.file][cut.start:cut.stop] = True
+    return sum(int(m.sum()) for m in marks.values())
+
+epochs = [pd.DataFrame([cut for i in range(recipe.n_mixtures)
+                        for cut in views.draw(corpus, recipe, i, epoch)]) for epoch in range(12)]
+compare("coverage", heard, lambda t: views.coverage(t, corpus).used.sum(), pd.concat(epochs[:3]))
+
+# %%
+in_view = corpus.select(split="train", **recipe.where)
+shares = [100 * heard(pd.concat(epochs[:n])) / in_view.samples.sum() for n in range(1, 13)]
+fig, ax = plt.subplots(figsize=(9, 3))
+ax.plot(range(1, 13), shares, marker="o", color=COLOURS[0])
+ax.axhline(100, color="black", linewidth=1, linestyle="--")
+ax.set(title="What has been heard", ylabel="% of all samples", ylim=(0, 105),
+       xlabel=f"epochs of {recipe.n_mixtures} mixtures of {recipe.seconds:.0f} s")
+print(f"after {len(shares)} epochs: {shares[-1]:.1f} %")
+
+# %% [markdown]
+# ### Exercise 01.4 · A number for each mixture (★★, 8 min)
+#
+# Write `number(seed, epoch, index)`: a random number between 0 and 1 for each mixture of each epoch. Asked
+# again, it answers the same; for any other three, another one; and it leaves everybody else's random
+# numbers alone.
+#
+# <details><summary>Hint</summary>
+#
+# `seed + epoch + index` gives epoch 1, index 2 and epoch 2, index 1 the same number. And
+# `np.random.seed` changes what everybody draws after you.
+#
+# </details>
+
+# %% tags=["exercise"]
+def number(seed, epoch, index):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def number(seed, epoch, index):
+    return np.random.default_rng((seed, epoch, index)).random()
+
+# %%
+check("01.4", number)
+
+# %% [markdown]
+# ## 7 · Batches
+#
+# A network works on several mixtures at once, in one tensor `(batch, time)`. Training mixtures are all
+# equally long; whole recordings are not. The shorter ones are padded with zeros, **and their lengths
+# are kept**.
+
+# %%
+items = [test_view[i] for i in range(min(6, len(test_view)))]
+lengths = torch.tensor([len(item["mixture"]) for item in items])
+by_hand = torch.stack([audio.fit(item["mixture"], int(lengths.max())) for item in items])
+compare("collate", lambda i: by_hand, lambda i: views.collate(i)["mixture"], items)
+
+batch = views.collate(items)
+print({name: tuple(batch[name].shape) for name in ("mixture", "sources", "lengths")})
+padding = 1 - lengths.sum() / (len(items) * lengths.max())
+print("lengths", batch["lengths"].tolist(), f"padding: {padding:.0%} of the batch")
+
+# %%
+fig, ax = plt.subplots(figsize=(9, 3))
+rate, height = corpus.sample_rate, 2.2 * batch["mixture"].abs().max()
+for row, (x, stop) in enumerate(zip(batch["mixture"], batch["lengths"].tolist())):
+    ax.plot(np.arange(stop) / rate, (x[:stop] / height - row).numpy(), color=COLOURS[0], linewidth=0.5)
+    ax.barh(-row, (len(x) - stop) / rate, left=stop / rate, height=0.9, color="#DDDDDD", hatch="///",
+            edgecolor="white")
+ax.set(title="A batch: mixtures of several lengths, and their padding (hatched)", xlabel="time (s)",
+       yticks=[])
+ax.grid(False)
+
+# %% [markdown]
+# **Predict first**: whoever forgets the lengths averages over the padding too. By how much is the level
+# of the shortest mixture wrong then?
+
+# %%
+with_padding = audio.rms_db(batch["mixture"])
+without = torch.stack([audio.rms_db(x[:stop]) for x, stop in zip(batch["mixture"], batch["lengths"])])
+pd.DataFrame({"seconds": (lengths / rate).tolist(), "with padding (dB)": with_padding.tolist(),
+              "without (dB)": without.tolist(), "error (dB)": (with_padding - without).tolist()},
+             index=batch["id"]).round(2)
+
+# %% [markdown]
+# A level that depends on who else is in the batch. The same would happen to a loss, and that is why the
+# losses of this course take `lengths`.
+#
+# ## 8 · Whom does the test test?
+#
+# The most expensive mistake of all makes no error message. A network is tested on what it has been
+# trained on, the figures are splendid, and on the first real conversation it fails. So who may speak in
+# the test?
+
+# %%
+trains = corpus.table.speaker.isin(corpus.select(split="train").speaker)
+pd.crosstab([corpus.table.split], trains.map({True: "voices that train", False: "voices that don't"}),
+            values=corpus.table.speaker, aggfunc="nunique"
+            ).fillna(0).astype(int).rename_axis(columns=None)
+
+# %% [markdown]
+# Where a corpus has both kinds in its test split, there are two tests, and they answer two questions:
+#
+# - **seen**: voices of the training, with sentences that were kept out of it. How well does it work for
+#   people it knows?
+# - **unseen**: voices that never trained. How well does it work for *everybody else*? This is the
+#   question most people mean.
+#
+# **Predict first**: what may the training share with each of them: recordings? voices? sentences?
+
+# %%
+training = pd.concat([pd.DataFrame([cut for i in range(live.recipe.n_mixtures)
+                                    for cut in live.epoch(e)[i]["cuts"]]) for e in range(5)])
+columns = {"recordings": "file", "voices": "category"}
+text = corpus.table.set_index("file").get("text")          # the embedded corpus knows its sentences
+shared = {}
+for name, view in course_views.test_views(corpus).items():
+    tested = pd.DataFrame([cut for cuts in view.mixtures for cut in cuts])
+    shared[name] = {what: len(set(tested[c]) & set(training[c])) for what, c in columns.items()}
+    if text is not None:
+        shared[name]["sentences"] = len(set(text[tested.file]) & set(text[training.file]))
+pd.DataFrame(shared).T.rename_axis("shared with five epochs of training")
+
+# %% [markdown]
+# A view of seen voices may share voices, and nothing else; a view of unseen ones, nothing at all. Nobody
+# should have to trust such a sentence: the table comes from a cell that you can run on your own data.
+#
+# ### Exercise 01.5 · Audit a test (★★, 10 min)
+#
+# Somebody gives you a test view and the training it is meant for, both as tables with the columns
+# `mixture_id`, `category` (the voice) and `file`. Write `unfit(test, training)`: the set of the
+# `mixture_id`s that are no good for a test with unseen voices. Two faults occur:
+#
+# - a voice of the training takes part (maybe with another recording);
+# - a voice is mixed with itself (maybe with another recording).
+#
+# <details><summary>Hint</summary>
+#
+# `test.category.isin(training.category)` finds the lines of the first kind,
+# `test.duplicated(["mixture_id", "category"])` those of the second. Return the `mixture_id`s, not the
+# lines.
+#
+# </details>
+
+# %% tags=["exercise"]
+def unfit(test, training):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def unfit(test, training):
+    leaked = test.category.isin(training.category)
+    twice = test.duplicated(["mixture_id", "category"])
+    return set(test.mixture_id[leaked | twice])
+
+# %%
+check("01.5", unfit)
+
+# %% [markdown]
+# ## What to remember
+#
+# - Levels are **RMS in dB**. A gain of $g$ dB is a factor of $10^{g/20}$. One click moves a peak, not an
+#   RMS.
+# - `x[start:stop]` excludes `stop`; `round`, do not `int`; and account for every sample: used, padded,
+#   dropped.
+# - A mixture **is the sum of its sources**, before the network and after it. Scale all of them or none.
+# - A **view** describes mixtures, one line a source. It is small, exact, checkable, and yours to share.
+# - **Frozen** for validation and test; **live** for training, decided by `(seed, epoch, index)` alone.
+# - A test with **unseen** voices shares no voice with the training. Check it; do not believe it.
+#
+# {{nav}}
