@@ -4,6 +4,7 @@ import functools
 import http.server
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -101,9 +102,9 @@ def jupyterlab(browser, tmp_path_factory):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        folders = {f"{name}": str(own / name) for name in
-                   ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR",
-                    "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+        names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
+                 "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
+        folders = {name: str(own / name) for name in names}
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         log = own / "lab.log"
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
@@ -123,6 +124,22 @@ def jupyterlab(browser, tmp_path_factory):
     for process in processes:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture
+def run_all(new_page):
+    """run_all(url, name, last) -> JupyterLab's page of that notebook, run until `last` is shown."""
+
+    def run(url: str, name: str, last: str, seconds: float = 30):
+        page = new_page(1300, 1000)
+        page.goto(f"{url}/lab/tree/{name}?reset")
+        page.get_by_text("| Idle").wait_for()  # the kernel is there: without one, Lab would ask
+        page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
+        page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
+        page.get_by_text(last, exact=True).first.wait_for(timeout=1000 * seconds)
+        return page
+
+    return run
 
 
 def _wait_for(url: str, process: subprocess.Popen, log: Path, seconds: float = 60):
