@@ -1,0 +1,37 @@
+"""Ratios that can be trusted on a noisy machine: interleaved pairs in one process, medians."""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+STORED = ROOT / "assets" / "figures" / "bench"
+
+
+def seconds(run: Callable) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def pairs(ours: Callable, theirs: Callable, count: int = 7, warmup: int = 2) -> list[float]:
+    """theirs / ours, pair by pair, the two in turn: how many times as fast ours is."""
+    for _ in range(warmup):
+        ours(), theirs()
+    return [seconds(theirs) / seconds(ours) for _ in range(count)]
+
+
+def report(name: str, ratios: list[float], peer: str, goal: float) -> None:
+    """Print the one line, and store the figures with the machine's description."""
+    from sep_helpers.workspace import machine
+
+    median = statistics.median(ratios)
+    print(f"{name}: {median:.2f} x {peer} (goal {goal:g}; {min(ratios):.2f} to {max(ratios):.2f})")
+    STORED.mkdir(parents=True, exist_ok=True)
+    figures = {"name": name, "median": round(median, 3), "peer": peer, "goal": goal,
+               "ratios": [round(r, 3) for r in ratios], "machine": machine()}
+    (STORED / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
