@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor
 
-from . import audio
-from .own_folder import SILENCE_DB, CorpusError, list_recordings, split_speakers, take_in
+from sep_helpers import audio
+from sep_helpers.own_folder import SILENCE_DB, CorpusError, list_recordings, split_speakers, take_in
 
 SPLITS = ("train", "val", "test")
 CACHE_BYTES = 512 * 2**20   # how much of a corpus stays in RAM: 4.6 hours at 8 kHz

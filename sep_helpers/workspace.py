@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from . import artifacts
+from sep_helpers import artifacts
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "assets" / "checkpoints"
@@ -88,7 +88,7 @@ class Workspace:
 
     def corpus(self):
         """The embedded corpus, or the learner's own in the folder that SEP_CORPUS names."""
-        from . import corpora
+        from sep_helpers import corpora
 
         own = os.environ.get("SEP_CORPUS")
         return corpora.open_corpus(own) if own else corpora.embedded()
