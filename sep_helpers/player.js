@@ -1,44 +1,5 @@
-// What a player does: tracks and keys, the cursor, the blind test.
-// player.py joins the four files, this one last, and calls sepPlayer.
-
-// X is A or B by the toss of a coin.
-class BlindTest {
-  constructor(a, b) {
-    Object.assign(this, { A: a, B: b, heard: "A", right: 0, total: 0, verdict: "" });
-    this.toss();
-  }
-  toss() {
-    this.x = Math.random() < 0.5 ? "A" : "B";
-    this.ready = false; // to be answered: X has not been heard yet
-  }
-  hear(letter) {
-    this.heard = letter;
-    this.ready ||= letter === "X";
-    return this[letter === "X" ? this.x : letter];
-  }
-  answer(letter) {
-    const right = letter === this.x;
-    this.total += 1;
-    this.right += right;
-    this.verdict = `${right ? "Right" : "No"}: X was ${this.x}.`;
-    this.toss();
-  }
-  // P(at least `right` of `total`) for a guesser, the tail of the binomial distribution
-  get chance() {
-    let [term, sum] = [0.5 ** this.total, 0];
-    for (let k = 0; k <= this.total - this.right; k++) {
-      sum += term;
-      term *= (this.total - k) / (k + 1);
-    }
-    return sum;
-  }
-  get score() {
-    if (!this.total) return "Choose A and B on the tracks. Listen to X: which of them is it?";
-    const percent = 100 * this.chance;
-    const chance = percent < 1 ? percent.toFixed(1) : percent.toFixed(0);
-    return `${this.right} right of ${this.total}. By guessing alone: ${chance} % of the time.`;
-  }
-}
+// What a player does: tracks and keys, pictures, the cursor, the blind test.
+// player.py joins the files, this one last, and calls sepPlayer.
 
 class Player {
   constructor(host, spec, css) {
@@ -92,10 +53,8 @@ class Player {
 
   refresh() {
     const { sound, test, wrap } = this;
-    const whole = sound.bounds[1] - sound.bounds[0] === sound.duration;
     wrap.classList.toggle("playing", !!sound.voices);
     wrap.classList.toggle("testing", !!test);
-    wrap.classList.toggle("cut", !whole);
     this.playButton.setAttribute("aria-label", sound.voices ? "Pause" : "Play");
     [sound.loop, sound.matched, !!test].forEach((on, i) =>
       this.pills[i]?.setAttribute("aria-pressed", on));
@@ -140,6 +99,7 @@ class Player {
     const passage = drag?.loop ? [drag.from, drag.to].sort((a, b) => a - b) : sound.bounds;
     ["--at", "--from", "--to"].forEach((name, i) =>
       wrap.style.setProperty(name, [at, ...passage][i] / sound.duration));
+    wrap.classList.toggle("cut", passage[1] - passage[0] < sound.duration);
     this.clock.textContent = `${at.toFixed(1)} / ${sound.duration.toFixed(1)} s`;
     this.ruler.setAttribute("aria-valuenow", at.toFixed(2));
   }
@@ -260,6 +220,6 @@ function sepPlayer(spec, css) {
     if (host.shadowRoot) continue;
     host.dataset.lmSuppressShortcuts = true; // JupyterLab leaves the keys to us
     host.sepPlayer = new Player(host, spec, css);
-    page.list.push(host.sepPlayer);
+    page.list = [...page.list.filter((player) => player.host.isConnected), host.sepPlayer];
   }
 }

@@ -7,10 +7,10 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 from IPython.display import HTML
+from numpy.typing import ArrayLike
 
 MAX_SECONDS = 60
 MAX_MEGABYTES = 24  # of audio in one player; base64 adds a third
@@ -21,7 +21,7 @@ class PlayerError(ValueError):
     """Tracks that cannot be played."""
 
 
-def player(tracks: dict[str, Any], sample_rate: int, title: str = "") -> HTML:
+def player(tracks: dict[str, ArrayLike], sample_rate: int, title: str = "") -> HTML:
     """Player of synchronised tracks; shows itself as the last value of a cell.
 
     Loudness-matched on request, switched without a gap, compared blind (A/B/X). The same input
@@ -74,7 +74,7 @@ def matching_gains_db(waves: list[np.ndarray], sample_rate: int) -> list[float]:
     return list(np.where(audible, gains - max(0.0, peaks.max()), 0.0))
 
 
-def _wave(name: str, track: Any, sample_rate: int) -> np.ndarray:
+def _wave(name: str, track: ArrayLike, sample_rate: int) -> np.ndarray:
     """Track as float32 (channel, time), or a PlayerError that names it."""
     if hasattr(track, "detach"):  # a tensor, perhaps on a GPU or with a gradient
         track = track.detach().cpu()
@@ -138,9 +138,10 @@ def _document(spec: dict) -> str:
     data = json.dumps(spec, separators=(",", ":"), sort_keys=True)
     spec_id = hashlib.sha256(data.encode()).hexdigest()[:12]
     call = f'sepPlayer({{id:"{spec_id}",...{_inside_script(data)}}},{_inside_script(_style())})'
-    return (f'<div data-sep-player="{spec_id}"><p><b>{html.escape(spec["title"])}</b> Player, '
-            f"{seconds:.1f} s: run this cell, or trust the notebook, to listen.</p><table>"
-            f"<tr><th>Track</th><th>Gain at equal loudness</th></tr>{rows}</table></div>\n"
+    title = html.escape(spec["title"]) or "Player"
+    return (f'<div data-sep-player="{spec_id}"><p><b>{title}</b>, {seconds:.1f} s. '
+            "To listen, run this cell or trust the notebook.</p><table>"
+            f"<tr><th>Track</th><th>Gain for equal loudness</th></tr>{rows}</table></div>\n"
             f"<script>(()=>{{\n{_code()}\n{call}\n}})()</script>")
 
 
@@ -150,13 +151,14 @@ def _inside_script(text: str) -> str:
 
 @cache
 def _code() -> str:
-    parts = ["player_sound.js", "player_pictures.js", "player_dom.js", "player.js"]
-    return "\n".join(_squeeze(_read(part), "{}()=,;:?<>&|*") for part in parts)
+    parts = ["_sound", "_pictures", "_dom", "_blind", ""]
+    return "\n".join(_squeeze(_read(f"player{part}.js"), "{}()=,;:?<>&|*") for part in parts)
 
 
 @cache
 def _style() -> str:
-    return json.dumps(_squeeze(_read("player.css"), "{};:,>").replace("\n", ""))
+    css = _squeeze(_read("player.css"), "{};,>")
+    return json.dumps(css.replace(": ", ":").replace("\n", ""))
 
 
 def _read(name: str) -> str:

@@ -6,6 +6,12 @@ const AHEAD = 0.02; // s, events are scheduled this far ahead, so that none come
 // All players of a page, and the one AudioContext they share.
 const page = (window.sepPlayers ||= { list: [], context: null, rate: 0 });
 
+// Frames of one origin, as a Colab notebook's outputs are, tell each other when one plays.
+try {
+  page.frames ||= new BroadcastChannel("sepPlayers");
+  page.frames.onmessage = () => page.playing?.pause();
+} catch {} // a browser that forbids it still plays
+
 const amplitude = (db) => 10 ** (db / 20);
 
 // Base64 of 16-bit PCM -> one Float32Array a channel, at the level of the original.
@@ -126,6 +132,7 @@ class Transport {
     this.at = at >= from && at < to - FADE ? Math.round(at * rate) / rate : from;
     if (page.playing !== this) page.playing?.pause();
     page.playing = this;
+    page.frames?.postMessage("");
     const context = sharedContext(rate);
     this.voices?.stop();
     this.voices = startVoices(context, this.buffers, this.levels, this.at - from, this.loop);

@@ -343,6 +343,18 @@ def test_players_of_a_page_share_one_context_and_take_turns(show):
     assert [state(page, i)["loop"] for i in range(4)] == [True, False, False, False]
 
 
+def test_players_in_frames_of_their_own_take_turns(page, serve, tmp_path):
+    (tmp_path / "inner.html").write_text(player({"a": LOW}, RATE).data, "utf-8")
+    frame = "<iframe src=inner.html height=300></iframe>"
+    (tmp_path / "index.html").write_text("<!doctype html>" + 2 * frame)
+    page.goto(serve(tmp_path))
+    playing = "sepPlayers.list[0].state.playing"
+    for number, other in ((1, 2), (2, 1)):
+        page.frame_locator(f"iframe >> nth={number - 1}").locator(".round").click()
+        page.frames[other].wait_for_function("!" + playing)
+        assert page.frames[number].evaluate(playing)
+
+
 def test_a_player_whose_cell_is_cleared_falls_silent(show):
     page = show(player({"a": LOW}, RATE))
     page.locator(".round").click()
