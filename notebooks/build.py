@@ -7,7 +7,8 @@ A source is a jupytext percent script. `# %% tags=["setup"]` becomes the one set
 src/_setup.py. `# %% tags=["exercise"]` is a stub and the `# %% tags=["solution"]` after it its
 solution: the learner's notebook gets the stub and a folded solution, notebooks/solutions/ gets
 the solution in the stub's place. In markdown, {{header}} is the Colab badge, {{nav}} the links
-to the neighbours, {{minutes}} the measured minutes, {{repo}} the repository.
+to the neighbours, {{map}} a table of all notebooks, {{minutes}} the measured minutes, {{repo}} the
+repository.
 """
 
 import argparse
@@ -92,14 +93,22 @@ class Course:
 
     def nav(self, name: str, folder: str) -> str:
         """Links to the notebook before and the one after; each also in Colab."""
-        names = [path.stem for path in self.sources]
-        at = names.index(name)
+        at = [path.stem for path in self.sources].index(name)
         parts = []
         for arrow, other in (("← {}", at - 1), ("{} →", at + 1)):
-            if 0 <= other < len(names):
-                link = f"[{title_of(self.sources[other])}]({names[other]}.ipynb)"
-                parts.append(arrow.format(f"{link} ([Colab]({self.colab(names[other], folder)}))"))
+            if 0 <= other < len(self.sources):
+                parts.append(arrow.format(self.link(self.sources[other], folder)))
         return " · ".join(parts)
+
+    def map(self, folder: str) -> str:
+        """A table of all notebooks: the title, which is a link, and what stands below it."""
+        rows = [f"| {self.link(path, folder)} | {summary_of(path)} |" for path in self.sources]
+        return "\n".join(["| notebook | what it is about |", "|---|---|", *rows])
+
+    def link(self, source: Path, folder: str) -> str:
+        """A notebook's title as a link to it, and another one to Colab."""
+        name = source.stem
+        return f"[{title_of(source)}]({name}.ipynb) ([Colab]({self.colab(name, folder)}))"
 
 
 def title_of(source: Path) -> str:
@@ -110,6 +119,13 @@ def title_of(source: Path) -> str:
     return title if title.startswith(number) else f"{number} · {title}"
 
 
+def summary_of(source: Path) -> str:
+    """The paragraph below the first heading of a source, in one line."""
+    text = source.read_text(encoding="utf-8")
+    paragraph = re.search(r"^# # .+\n#\n((?:# .+\n)+)", text, re.MULTILINE)
+    return " ".join(line[2:] for line in paragraph[1].splitlines()) if paragraph else ""
+
+
 def build(course: Course, source: Path, solved: bool) -> str:
     """The text of one notebook: the learner's, or with the solutions in."""
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
@@ -118,6 +134,7 @@ def build(course: Course, source: Path, solved: bool) -> str:
         "{{header}}": BADGE.format(course.colab(source.stem, folder)),
         "{{nav}}": course.nav(source.stem, folder),
         "{{minutes}}": course.minutes_line(source.stem),
+        "{{map}}": course.map(folder),
         "{{repo}}": course.repo,
     }
     cells = []

@@ -9,11 +9,13 @@
 # **You will hear** two voices, alone and together; one voice sink into the other; a click that turns
 # a whole sentence down.
 #
-# **Goals** · measure and set a level in dB · cut to the sample · mix two voices so that the mixture is
-# the sum of its sources · describe mixtures in a CSV, and draw them from a recipe · tell frozen views
-# from live ones · keep the voices of the test out of the training.
+# **Goals**
+# - measure and set a level in dB, cut to the sample, account for every sample
+# - mix two voices so that the mixture *is* the sum of its sources
+# - describe mixtures in a CSV, draw them from a recipe, and tell frozen views from live ones
+# - keep the voices of the test out of the training, and prove it
 #
-# **Needs** · 00, and a little Python.
+# **Needs** [00](00_start_here.ipynb), and a little Python.
 #
 # {{minutes}}
 #
@@ -68,7 +70,8 @@ fig, ax = plt.subplots(figsize=(9, 2.8))
 seconds = [rows.samples / corpus.sample_rate for _, rows in by_split]
 ax.hist(seconds, bins=30, stacked=True, color=COLOURS[:len(seconds)], label=[s for s, _ in by_split])
 ax.set(title="How long the recordings are", xlabel="seconds", ylabel="recordings")
-ax.legend();
+ax.legend()
+plt.show()
 
 # %% [markdown]
 # Let us take two voices that are easy to tell apart, and listen. In the player, a click on a track's
@@ -83,7 +86,7 @@ else:                                    # a corpus that does not say: just two 
 high, low = (corpus.waveform(row.file) for row in chosen)
 names = [row.speaker for row in chosen]
 
-player(dict(zip(names, (high, low))), corpus.sample_rate, "Two voices, each alone")
+player(dict(zip(names, (high, low), strict=True)), corpus.sample_rate, "Two voices, each alone")
 
 # %% [markdown]
 # To the computer, a recording is a row of numbers between −1 and 1. Zoomed in, you see the
@@ -95,7 +98,7 @@ print("shape", tuple(high.shape), high.dtype, f"from {high.min():.3f} to {high.m
 print(f"{len(high)} samples / {corpus.sample_rate} Hz = {len(high) / corpus.sample_rate} s")
 
 zoom = {}
-for name, x in zip(names, (high, low)):
+for name, x in zip(names, (high, low), strict=True):
     loudest = x.square().unfold(0, 400, 1).sum(-1).argmax()      # the loudest 50 ms
     zoom[f"{name}, 50 ms"] = x[loudest:loudest + 400]
 plots.waveforms(zoom, corpus.sample_rate, "Fifty milliseconds")
@@ -218,7 +221,7 @@ print("round(2.01 * 8000) =", round(2.01 * 8000))
 # wrong target. **Predict first**: how wrong?
 
 # %%
-for x, name in zip((high, low), names):
+for x, name in zip((high, low), names, strict=True):
     error = x[1:] - x[:-1]                       # the recording against itself, one sample later
     print(f"{name}: one sample late, the error is only {rms_db(x) - rms_db(error):.1f} dB below the voice")
 
@@ -275,14 +278,15 @@ example, length = len(high), 8000
 
 # %%
 fig, axes = plt.subplots(3, 1, figsize=(9, 3), sharex=True)
-for ax, tail in zip(axes, ("drop", "pad", "back")):
+for ax, tail in zip(axes, ("drop", "pad", "back"), strict=True):
     ax.broken_barh([(0, example / 8000)], (0, 1), color="#DDDDDD")
     spans = [(start / 8000, length / 8000) for start in pieces(example, length, tail)]
     ax.broken_barh(spans, (0.2, 0.6), facecolor=COLOURS[:len(spans)], alpha=0.6, edgecolor="black")
     ax.set(yticks=[], ylabel=tail)
     ax.grid(False)
 axes[-1].set_xlabel("time (s)")
-fig.suptitle("One recording (grey) in pieces of one second, three customs", x=0.01, ha="left");
+fig.suptitle("One recording (grey) in pieces of one second, three customs", x=0.01, ha="left")
+plt.show()
 
 # %% [markdown]
 # **Predict first**: with pieces of two seconds and dropped tails, what share of the training recordings
@@ -292,19 +296,21 @@ fig.suptitle("One recording (grey) in pieces of one second, three customs", x=0.
 
 # %%
 def ledger(recordings, length, tail):
-    """Samples: of all recordings, in pieces, padded, used (once or oftener)."""
-    starts = [(samples, pieces(samples, length, tail)) for samples in recordings]
-    ends = [(samples, s[-1] + length) for samples, s in starts if s]
-    return {"all": sum(recordings), "cut": sum(len(s) for _, s in starts) * length,
-            "padded": sum(max(0, end - samples) for samples, end in ends),
-            "used": sum(min(samples, end) for samples, end in ends)}
+    account = dict.fromkeys(["used", "padded", "used twice", "dropped"], 0)
+    for samples in recordings:
+        starts = pieces(samples, length, tail)
+        end = starts[-1] + length if starts else 0         # where the last piece ends
+        account["used"] += min(samples, end)
+        account["padded"] += max(0, end - samples)
+        account["used twice"] += len(starts) * length - end
+        account["dropped"] += max(0, samples - end)
+    return account
 
-recordings = table.samples.tolist()
-account = pd.DataFrame({tail: ledger(recordings, 16000, tail) for tail in ("drop", "pad", "back")}).T
-account["dropped"] = account["all"] - account.used
-account["used twice"] = account.cut - account.padded - account.used
+customs = ("drop", "pad", "back")
+account = pd.DataFrame({tail: ledger(table.samples, 16000, tail) for tail in customs}).T
 minutes = (account / corpus.sample_rate / 60).round(1)
-minutes.assign(**{"dropped share": (account.dropped / account["all"]).map("{:.1%}".format)})
+minutes["share dropped"] = (account.dropped / table.samples.sum()).map("{:.1%}".format)
+minutes
 
 # %% [markdown]
 # (In minutes. What is shorter than a piece is dropped altogether, or padded.)
@@ -366,13 +372,12 @@ for name, (a, b) in pairs.items():
 # %%
 from ipywidgets import IntSlider, interact
 
+@interact(difference=IntSlider(6, 0, 30, 3, description="dB", continuous_update=False))
 def show(difference):
     quiet = to_level(sources[1], -25 - difference)
     print(f"the first voice is {rms_db(sources[0]) - rms_db(quiet):.1f} dB above the second")
     return plots.waveforms({"mixture": sources[0] + quiet, names[1]: quiet}, corpus.sample_rate,
                            "A voice sinks into another")
-
-interact(show, difference=IntSlider(6, 0, 30, 3, description="dB", continuous_update=False));
 
 # %% [markdown]
 # And listen: at how many dB do you no longer understand the second voice?
@@ -445,7 +450,7 @@ def line(mixture_id, source, row, start, stop, gain_db):
             f"{start},{stop},0,{gain_db:.2f}")
 
 csv = ["mixture_id,split,length,source,category,file,start,stop,offset,gain_db"]
-for source, (row, x) in enumerate(zip(chosen, (high, low))):
+for source, (row, x) in enumerate(zip(chosen, (high, low), strict=True)):
     csv.append(line("mine_0", source, row, 0, length, -25 - rms_db(x[:length]).item()))
 csv = "\n".join(csv) + "\n"
 print(csv)
@@ -458,7 +463,7 @@ print(csv)
 def mix_by_hand(lines):
     """lines: the rows of one mixture -> mixture (time,), sources (source, time)."""
     sources = torch.zeros(len(lines), lines[0].length)
-    for source, cut in zip(sources, lines):
+    for source, cut in zip(sources, lines, strict=True):
         x = corpus.waveform(cut.file)[cut.start:cut.stop]
         source[cut.offset:cut.offset + len(x)] = x * 10 ** (cut.gain_db / 20)
     return sources.sum(0), sources
@@ -673,7 +678,7 @@ print("lengths", batch["lengths"].tolist(), f"padding: {padding:.0%} of the batc
 # %%
 fig, ax = plt.subplots(figsize=(9, 3))
 rate, height = corpus.sample_rate, 2.2 * batch["mixture"].abs().max()
-for row, (x, stop) in enumerate(zip(batch["mixture"], batch["lengths"].tolist())):
+for row, (x, stop) in enumerate(zip(batch["mixture"], lengths.tolist(), strict=True)):
     ax.plot(np.arange(stop) / rate, (x[:stop] / height - row).numpy(), color=COLOURS[0], linewidth=0.5)
     ax.barh(-row, (len(x) - stop) / rate, left=stop / rate, height=0.9, color="#DDDDDD", hatch="///",
             edgecolor="white")
@@ -687,7 +692,7 @@ ax.grid(False)
 
 # %%
 with_padding = audio.rms_db(batch["mixture"])
-without = torch.stack([audio.rms_db(x[:stop]) for x, stop in zip(batch["mixture"], batch["lengths"])])
+without = torch.stack([audio.rms_db(item["mixture"]) for item in items])
 pd.DataFrame({"seconds": (lengths / rate).tolist(), "with padding (dB)": with_padding.tolist(),
               "without (dB)": without.tolist(), "error (dB)": (with_padding - without).tolist()},
              index=batch["id"]).round(2)

@@ -79,6 +79,16 @@ def test_placeholders_become_badge_links_and_minutes(toy):
     assert "Minutes: 0.3 (smoke, 2 cores)" in read(toy, "01_hello").cells[0].source
 
 
+def test_the_map_names_every_notebook_and_what_it_is_about(toy):
+    rewrite(toy, "01_hello", "{{nav}}", "{{map}}")
+    first = read(toy, "01_hello").cells[0].source
+    address = "https://colab.research.google.com/github/someone/toy-course/blob/main/notebooks"
+    about = "You say hello, with $\\alpha = 1$."
+    assert f"\n| [01 · Hello](01_hello.ipynb) ([Colab]({address}/01_hello.ipynb)) | {about} |" in first
+    assert f"\n| [02 · World](02_world.ipynb) ([Colab]({address}/02_world.ipynb)) |" in first
+    assert "notebooks/solutions/02_world.ipynb)) |" in read(toy, "01_hello", True).cells[0].source
+
+
 @pytest.mark.parametrize("old, new, fault", [
     ('# %% tags=["solution"]\ndef double(x):\n    return 2 * x', "", "no solution after"),
     ('# %% tags=["exercise"]\ndef double(x):\n    ...', "", "a solution without its exercise"),
