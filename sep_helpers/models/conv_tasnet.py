@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sep_helpers.models.blocks import NORMS, PReLU, TCNBlock
+from sep_helpers.models.blocks import NORMS, Pointwise, PReLU, TCNBlock
 
 MASKS = {
     "sigmoid": torch.sigmoid,
@@ -72,10 +72,10 @@ class ConvTasNet(nn.Module):
         self.encoder = nn.Conv1d(1, c["N"], c["L"], stride=self.hop, bias=False)
         self.decoder = nn.ConvTranspose1d(c["N"], 1, c["L"], stride=self.hop, bias=False)
         self.norm = NORMS[c["norm"]](c["N"])
-        self.bottleneck = nn.Linear(c["N"], c["B"])
+        self.bottleneck = Pointwise(c["N"], c["B"])
         self.tcn = TCN(*(c[k] for k in ("B", "H", "Sc", "P", "X", "R", "norm", "causal")))
         self.activation = PReLU()
-        self.to_masks = nn.Linear(c["Sc"] or c["B"], c["n_sources"] * c["N"])
+        self.to_masks = Pointwise(c["Sc"] or c["B"], c["n_sources"] * c["N"])
         self.mask = MASKS[c["mask"]]
 
     def encode(self, mixture: Tensor) -> Tensor:
