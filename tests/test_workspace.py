@@ -52,7 +52,6 @@ def test_presets_are_frozen_and_grow():
         PRESETS["smoke"].batch = 1
     steps = [preset.steps_per_epoch * preset.epochs * preset.batch for preset in PRESETS.values()]
     assert steps == sorted(steps) and list(PRESETS) == ["smoke", "laptop", "t4", "full"]
-    assert not PRESETS["laptop"].amp  # slower on a CPU
 
 
 # --- where the work goes
