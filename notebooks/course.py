@@ -5,7 +5,8 @@
     python notebooks/course.py --record            and keep the minutes for the notebooks' headers
 
 The learner's notebooks run as they are, in copies: work/course/executed holds what came out,
-work/course/work what they saved for each other. A cell that fails ends the run.
+work/course/work what they saved for each other. A cell that fails ends the run. A run that broke
+off is gone on with: what it had trained is kept, and its training resumes.
 """
 
 import argparse
@@ -102,9 +103,7 @@ def run_course(course: Course, preset: str, work: Path) -> None:
         raise CourseError("no notebooks in notebooks/: run `make notebooks` first")
     progress = Progress({path.stem: expected_seconds(course, path, preset, work)
                          for path in notebooks})
-    shutil.rmtree(work, ignore_errors=True)
-    (work / "work").mkdir(parents=True)
-    (work / "executed").mkdir()
+    mark = begin(work, preset)
     env = os.environ | {"SEP_PRESET": preset, "SEP_WORK": str(work / "work"),
                         "PYTHONPATH": str(course.root), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     try:
@@ -113,8 +112,23 @@ def run_course(course: Course, preset: str, work: Path) -> None:
             progress.say(f"{facts['title']}: {clock(facts['seconds'])}")
             if facts["error"]:
                 raise CourseError(f"{path.name}, {facts['error']}")
+        mark.unlink()
     finally:
         progress.end()
+
+
+def begin(work: Path, preset: str) -> Path:
+    """Empty the work folder, unless a run of the same kind broke off in it; return its mark."""
+    mark = work / "unfinished"
+    kind = f"{preset} {os.environ.get('SEP_CORPUS', 'embedded')}"
+    if mark.is_file() and mark.read_text(encoding="utf-8") == kind:
+        print("the last run broke off: going on with what it had trained")
+    else:
+        shutil.rmtree(work, ignore_errors=True)
+    for folder in ("work", "executed"):
+        (work / folder).mkdir(parents=True, exist_ok=True)
+    mark.write_text(kind, encoding="utf-8")
+    return mark
 
 
 def run_notebook(path: Path, work: Path, env: dict, progress: Progress) -> dict:

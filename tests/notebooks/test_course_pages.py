@@ -197,3 +197,21 @@ def test_every_formula_of_the_course_is_understood():
                 unknown = re.findall(r"<m[a-z]+[^>]*>(\\[A-Za-z]+)", html)
                 assert not unknown, f"{cell.id}: {unknown}"
     assert re.findall(r"<m[a-z]+[^>]*>(\\[A-Za-z]+)", render.markdown(r"$\nosuchthing$", ROOT))
+
+
+def test_what_a_broken_off_run_trained_is_kept_and_a_finished_one_begins_anew(
+        tmp_path, monkeypatch):
+    monkeypatch.delenv("SEP_CORPUS", raising=False)
+    work = tmp_path / "course"
+    mark = runner.begin(work, "laptop")
+    trained = work / "work" / "last.pt"
+    trained.write_text("epoch 3")
+    runner.begin(work, "laptop")                     # it broke off: mark is still there
+    assert trained.exists()
+    monkeypatch.setenv("SEP_CORPUS", "/elsewhere")
+    runner.begin(work, "laptop")                     # another corpus is another run
+    assert not trained.exists()
+    trained.write_text("epoch 3")
+    mark.unlink()                                    # it finished
+    runner.begin(work, "laptop")
+    assert not trained.exists()
