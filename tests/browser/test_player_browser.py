@@ -43,6 +43,7 @@ def chirp(start: float, stop: float, amplitude: float, seconds: float = 4.0) -> 
 
 
 LOW, HIGH = chirp(400, 500, 0.5), chirp(900, 800, 0.2)
+LONG_LOW, LONG_HIGH = chirp(400, 500, 0.5, 12.0), chirp(900, 800, 0.2, 12.0)
 
 
 @pytest.fixture
@@ -136,8 +137,8 @@ def gained(page, *tracks) -> list[np.ndarray]:
 
 
 def test_switching_is_in_step_without_gap_or_click(show):
-    page = show(player({"low": LOW, "high": HIGH}, RATE))
-    tracks = gained(page, LOW, HIGH)
+    page = show(player({"low": LONG_LOW, "high": LONG_HIGH}, RATE))
+    tracks = gained(page, LONG_LOW, LONG_HIGH)
 
     def act():
         page.evaluate("sepPlayers.list[0].sound.seek(0)")
@@ -157,7 +158,7 @@ def test_switching_is_in_step_without_gap_or_click(show):
 
 
 def test_switching_in_the_midst_of_a_fade_does_not_click(show):
-    page = show(player({"low": LOW, "high": HIGH}, RATE))
+    page = show(player({"low": LONG_LOW, "high": LONG_HIGH}, RATE))
 
     def act():
         press(page, " ")
@@ -168,7 +169,7 @@ def test_switching_in_the_midst_of_a_fade_does_not_click(show):
 
     heard = record(page, act)
     assert len(heard) > 0.2 * RATE
-    assert roughest(heard) <= allowed_jump(gained(page, LOW, HIGH))
+    assert roughest(heard) <= allowed_jump(gained(page, LONG_LOW, LONG_HIGH))
 
 
 def test_play_seek_loop_and_pause_do_not_click(show):
@@ -188,40 +189,47 @@ def test_play_seek_loop_and_pause_do_not_click(show):
     assert roughest(heard) <= allowed_jump([LOW, LOW])
 
 
+def level(page) -> float:
+    """dB of the next 0.4 s of sound, once what was done last can be heard."""
+    start = page.evaluate("sepPlayers.context.currentTime * sepPlayers.rate + 512")
+    page.wait_for_function(f"window.heard.at(-1)[0] > {start + 3200}")
+    blocks = [block for frame, block in page.evaluate("window.heard") if 0 < frame - start < 3200]
+    return 10 * np.log10(np.mean(np.square(blocks)))
+
+
 def test_matched_tracks_sound_equally_loud_and_unmatched_ones_do_not(show):
     noise = np.random.default_rng(0).normal(size=(2, 4 * RATE)).astype(np.float32)
     page = show(player({"quiet": 0.02 * noise[0], "loud": 0.1 * noise[1]}, RATE))
     levels = {}
 
     def act():
-        press(page, " ")
-        for key in ("1", "2", "m", "1", " "):
-            page.wait_for_timeout(30)
-            start = page.evaluate("window.heard.length")
-            page.wait_for_timeout(450)
-            blocks = page.evaluate(f"window.heard.slice({start + 2})")
-            levels[len(levels)] = 10 * np.log10(np.mean([np.square(b) for _, b in blocks[:-1]]))
-            press(page, key)
+        press(page, "l", " ")
+        for step in ("1 matched", "2 matched", "m", "2 plain", "1 plain", " "):
+            press(page, step[0])
+            if step.endswith(("matched", "plain")):
+                levels[step] = level(page)
 
     record(page, act)
-    assert levels[1] == pytest.approx(levels[2], abs=0.4)  # 0.45 s of noise: known to 0.15 dB
-    assert levels[3] - levels[4] == pytest.approx(20 * np.log10(5), abs=0.4)
+    assert levels["1 matched"] == pytest.approx(levels["2 matched"], abs=0.4)  # noise: +-0.15 dB
+    assert levels["2 plain"] - levels["1 plain"] == pytest.approx(20 * np.log10(5), abs=0.4)
     assert [page.locator(".gain").nth(i).inner_text() for i in (0, 1)] == ["0.0 dB", "0.0 dB"]
 
 
 def test_cursor_moves_with_the_sound_and_stops_at_the_end(show):
-    page = show(player({"a": LOW[: RATE // 2 * 3], "b": HIGH[: RATE // 2 * 3]}, RATE, "A title"))
-    cursor = page.locator(".row .cursor").nth(1)
-    left = lambda: cursor.evaluate("e => e.getBoundingClientRect().left")  # noqa: E731
-    start = left()
+    page = show(player({"a": LOW, "b": HIGH}, RATE, "A title"))
+    where = """() => {
+      const [cursor, plane] = [".cursor", ".plane"].map((part) =>
+        sepPlayers.list[0].rows[1].element.querySelector(part).getBoundingClientRect());
+      return [(cursor.left - plane.left) / plane.width, sepPlayers.list[0].state.position];
+    }"""
+    assert page.evaluate(where)[0] == pytest.approx(0, abs=0.002)
     page.get_by_role("button", name="Play", exact=True).click()
-    page.wait_for_timeout(500)
-    width = page.locator(".plane").first.bounding_box()["width"]
-    seconds = page.evaluate("sepPlayers.list[0].state.position")
-    assert 0.2 < seconds < 1.2
-    assert left() - start == pytest.approx(seconds / 1.5 * width, abs=0.15 * width)
+    page.wait_for_function("sepPlayers.list[0].state.position > 0.3")
+    part, seconds = page.evaluate(where)
+    assert part > 0.05 and part == pytest.approx(seconds / 4, abs=0.05)
+    page.evaluate("sepPlayers.list[0].sound.seek(3.9)")
     page.wait_for_function("!sepPlayers.list[0].state.playing")
-    assert left() == pytest.approx(start, abs=1) and state(page)["position"] == 0
+    assert page.evaluate(where) == [pytest.approx(0, abs=0.002), 0]
 
 
 def test_click_and_drag_seek_and_a_shifted_drag_loops_a_passage(show):
