@@ -19,6 +19,7 @@ import nbformat
 import pages
 import pytest
 import render
+from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +65,19 @@ class Loads(HTMLParser):
                 self.found.append(f"<{tag} {name}={value}>")
 
 
+def fetched_by_a_browser(pages):
+    """The addresses that Chromium asks for when it shows the pages, but for those in the page."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"),
+                                             args=["--no-sandbox"])
+        tab, asked = browser.new_page(), []
+        tab.on("request", lambda request: asked.append(request.url))
+        for path in pages:
+            tab.goto(path.as_uri())
+        browser.close()
+    return {url for url in asked if not url.startswith(("data:", "blob:"))}
+
+
 def test_a_course_runs_and_its_pages_need_nothing_from_elsewhere(run, toy):
     done = run("--preset", "smoke", "--record")
     assert done.returncode == 0, done.stderr + done.stdout
@@ -73,6 +87,10 @@ def test_a_course_runs_and_its_pages_need_nothing_from_elsewhere(run, toy):
         "01_hello.html", "02_world.html", "index.html", "results.csv", "results.md", "style.css"]
     for path in site.iterdir():
         assert not Loads(path.read_text()).found, path.name
+    if shutil.which("chromium"):
+        shown = [site / "index.html", site / "02_world.html"]
+        assert fetched_by_a_browser(shown) == {
+            path.as_uri() for path in [*shown, site / "style.css"]}
 
     page = (site / "02_world.html").read_text()
     assert page.count('src="data:image/png;base64,') == 1 and "<audio" in page

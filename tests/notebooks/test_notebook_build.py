@@ -83,8 +83,8 @@ def test_the_map_names_every_notebook_and_what_it_is_about(toy):
     rewrite(toy, "01_hello", "{{nav}}", "{{map}}")
     first = read(toy, "01_hello").cells[0].source
     address = "https://colab.research.google.com/github/someone/toy-course/blob/main/notebooks"
-    about = "You say hello, with $\\alpha = 1$."
-    assert f"\n| [01 · Hello](01_hello.ipynb) ([Colab]({address}/01_hello.ipynb)) | {about} |" in first
+    hello = f"[01 · Hello](01_hello.ipynb) ([Colab]({address}/01_hello.ipynb))"
+    assert f"\n| {hello} | You say hello, with $\\alpha = 1$. |" in first
     assert f"\n| [02 · World](02_world.ipynb) ([Colab]({address}/02_world.ipynb)) |" in first
     assert "notebooks/solutions/02_world.ipynb)) |" in read(toy, "01_hello", True).cells[0].source
 
