@@ -37,11 +37,11 @@ class Preset:
     note: str  # who it is for, in a few words
     model: dict = field(repr=False)  # what it changes in a Conv-TasNet config (the paper's letters)
     segment_seconds: float = 2.0  # length of a training mixture
-    batch: int = 2  # mixtures a step: on a CPU, many small steps learn more in the same time
-    steps_per_epoch: int = 600  # steps between two validations
+    batch: int = 1  # mixtures a step: on a CPU, many small steps learn more in the same time
+    steps_per_epoch: int = 1000  # steps between two validations
     epochs: int = 10  # validations in the whole training
-    learning_rate: float = 2e-3  # of Adam, after the warm-up
-    warmup: int = 100  # steps in which the learning rate climbs from 0
+    learning_rate: float = 1e-3  # of Adam, after the warm-up
+    warmup: int = 200  # steps in which the learning rate climbs from 0
     clip: float = 5.0  # largest norm of the gradient
     speed: float = 0.16  # training voices are sped up or slowed down by up to this part
     n_val: int = 40  # mixtures of the validation view
@@ -59,11 +59,11 @@ PRESETS = {preset.name: preset for preset in (
            n_val=4, n_test=4, max_minutes=0.3),
     Preset("laptop", "minutes a training, on a CPU", SMALL),
     Preset("t4", "Colab's free GPU", PAPER,
-           segment_seconds=2.0, batch=8, steps_per_epoch=250, epochs=20, learning_rate=1e-3,
-           warmup=500, n_val=100, n_test=200, max_minutes=45.0),
+           batch=8, steps_per_epoch=250, epochs=20, warmup=500,
+           n_val=100, n_test=200, max_minutes=45.0),
     Preset("full", "a night on a big GPU", PAPER,
-           segment_seconds=3.0, batch=16, steps_per_epoch=1000, epochs=100, learning_rate=1e-3,
-           warmup=2000, n_val=300, n_test=500, max_minutes=600.0),
+           segment_seconds=3.0, batch=16, steps_per_epoch=1000, epochs=100, warmup=2000,
+           n_val=300, n_test=500, max_minutes=600.0),
 )}
 
 

@@ -43,7 +43,7 @@ train_view = course_views.train_view(corpus, seconds=preset.segment_seconds, spe
                                      n_mixtures=preset.steps_per_epoch * preset.batch)
 val_view = course_views.frozen_view("val", corpus, preset.n_val)
 
-batch = next(iter(DataLoader(train_view.epoch(0), batch_size=preset.batch, collate_fn=collate)))
+batch = next(iter(DataLoader(train_view.epoch(0), batch_size=4, collate_fn=collate)))
 print({name: tuple(value.shape) for name, value in batch.items() if name != "id"})
 
 # %%
@@ -69,7 +69,7 @@ estimates = sources + 0.2 * noise                       # a decent separation ..
 estimates[0] = estimates[0].flip(0)                     # ... swapped in the first mixture
 
 fixed = losses.si_snr(estimates, sources)               # (batch, source)
-pd.DataFrame(fixed.numpy().round(1), index=batch["id"], columns=["source 1", "source 2"])
+pd.DataFrame(fixed.numpy(), batch["id"], ["source 1", "source 2"]).astype(float).round(1)
 
 # %% [markdown]
 # The first mixture is separated as well as the others, and the loss calls it a disaster. A network
@@ -108,8 +108,8 @@ def my_pit(estimates, sources):
 
 
 compare("PIT", my_pit, lambda e, s: permutation.pit(e, s)[0], estimates, sources)
-pd.DataFrame({"fixed order (dB)": fixed.mean(-1), "PIT (dB)": my_pit(estimates, sources)},
-             index=batch["id"]).round(1)
+both = {"fixed order (dB)": fixed.mean(-1), "PIT (dB)": my_pit(estimates, sources)}
+pd.DataFrame(both, index=batch["id"]).astype(float).round(1)
 
 # %% [markdown]
 # ### A fault to remember: one permutation for the whole batch
@@ -190,7 +190,7 @@ toy = models.build({"name": "conv_tasnet", "N": 64, "L": 32, "B": 32, "H": 64, "
                     "R": 1, "mask": "relu", "n_sources": 2, "sample_rate": corpus.sample_rate})
 optimizer = torch.optim.Adam(toy.parameters(), lr=3e-3)
 curve = []
-for _ in range(4 * preset.steps_per_epoch // 10 + 5):
+for _ in range(5 if preset.name == "smoke" else 100):
     loss = -my_pit(toy(batch["mixture"]), batch["sources"]).mean()
     optimizer.zero_grad()
     loss.backward()
