@@ -131,9 +131,9 @@ player(tracks, corpus.sample_rate, "True sources and estimates")
 # %% [markdown]
 # ## How good is that, in a number?
 #
-# This course measures in **SI-SNR** (scale-invariant signal-to-noise ratio, in dB): how much of the wanted
-# voice is in a signal, against everything else in it. Higher is better, and 10 dB more is a tenth of the
-# disturbance. Notebook 02 builds it by hand.
+# This course measures in **SI-SNR** (scale-invariant signal-to-noise ratio, in dB; many papers say SI-SDR): how
+# much of the wanted voice is in a signal, against everything else in it. Higher is better, and 10 dB more is a
+# tenth of the disturbance. Notebook 02 builds it by hand.
 #
 # Three signals deserve the question: the mixture as it is (*before*), the network's estimate (*after*), and
 # for scale an **oracle**: a separation that cheats. It knows the true sources, but may only turn the parts of
