@@ -1,8 +1,8 @@
 """Train the small two-voice separator that the course ships, and store its result cards.
 
-    make studies ONLY=voice_separator        about half an hour on two cores; resumable
+    make studies ONLY=voice_separator        a quarter of an hour on two cores; resumable
 
-The `laptop` network and recipe, three times as long. Writes assets/checkpoints/voice_separator
+The `laptop` network and recipe, twice as long. Writes assets/checkpoints/voice_separator
 and a card for each test view in assets/cards.
 """
 
@@ -26,7 +26,7 @@ from sep_helpers import (  # noqa: E402
     workspace,
 )
 
-LONGER = 3   # times the epochs of the preset
+LONGER = 2   # times the epochs of the preset
 SHIPPED = {"laptop": ROOT / "assets", "smoke": ROOT / "work" / "studies" / "smoke"}
 
 
