@@ -32,14 +32,14 @@ def list_recordings(folder: Path) -> pd.DataFrame:
 def split_speakers(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """The table with a drawn column `split`: 80 % of the speakers train, 10 % val, 10 % test.
 
-    Two speakers at least are for test; two for val (one where there are fewer than eight). Training
-    speakers with five recordings or more keep a fifth of them out for test. With fewer than six
-    speakers, everyone's recordings are split 80/10/10 instead: then no voice is unheard.
+    Two speakers at least are for test and two for val, since a mixture needs two. Training speakers
+    with five recordings or more keep a fifth of them out for test. With fewer than six speakers,
+    everyone's recordings are split 80/10/10 instead: then no voice is unheard.
     """
     rng = np.random.default_rng(seed)
     speakers = rng.permutation(sorted(table.speaker.unique()))
     tenth = round(0.1 * len(speakers))
-    n_test, n_val = max(2, tenth), max(1 if len(speakers) < 8 else 2, tenth)
+    n_test = n_val = max(2, tenth)
     split = pd.Series("train", index=table.index)
     if len(speakers) >= 6:
         split[table.speaker.isin(speakers[:n_test])] = "test"
