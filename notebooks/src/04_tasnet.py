@@ -214,8 +214,8 @@ print("a constant 1 comes back as\n", back.flatten().tolist())
 # next door breaks, because two signals differ by three samples. And the first and last hop lie in a
 # single frame, so they come back at half their level.
 #
-# One remedy for both: zeros in front (one hop) and behind (up to whole hops, and one more), trimmed
-# off at the end.
+# One remedy for both: zeros in front (one hop) and behind (up to whole hops, and one more), and both
+# cut off again after decoding.
 
 # %%
 def pad(x, hop):
@@ -439,11 +439,11 @@ check("04.3", depthwise)
 # a *residual* that is added to the block's input, and a *skip* that goes straight to the masks.
 #
 # ```
-#      B    H                                   H   B
-#  x ─┬─ 1×1 ─ PReLU ─ norm ─ depthwise ─ PReLU ─ norm ─┬─ 1×1 ─ (+) ─ next x
-#     │                                                 │         │
-#     │                                                 └─ 1×1 ─ skip, to the sum
-#     └───────────────────────────────────────────────────────────┘
+#      ┌───────────────────────────────────────────────────────────┐
+#   x ─┴─ 1×1 ─ PReLU ─ norm ─ depthwise ─ PReLU ─ norm ─┬─ 1×1 ─ (+) ─ next x
+#         B→H                     H→H                    │  H→B
+#                                                        └─ 1×1 ─ skip, to the sum
+#                                                           H→Sc
 # ```
 #
 # Two 1×1 convolutions of the same input are one convolution with both outputs, so in the code one
@@ -614,6 +614,7 @@ def influence_plot(measured):
                     label=name)
     ax.set(xlabel="time of the input sample (s)", ylabel="influence on the middle frame",
            title="What one output frame depends on", ylim=(1e-9, 2))
+    ax.margins(x=0)
     ax.legend(loc="upper right")
     return figure
 
