@@ -1,0 +1,846 @@
+# %% [markdown]
+# {{header}}
+#
+# # 06 · Evaluation
+#
+# How good is a separator, how sure can you be, and how easily could you have fooled yourself?
+#
+# **You will hear** the worst and the best mixture of a whole test, and five sounds on which three
+# respected figures disagree.
+#
+# **Goals** · read SI-SDR as an angle · put a network between its floors and its ceilings, on
+# voices it has met and on strangers · draw a confidence interval by hand, over the right things ·
+# find where a system fails · recognise six ways to a fine figure that is worth nothing.
+#
+# **Needs** · 02 (masks, SI-SNR), 05 (PIT, and the network that you trained there).
+#
+# {{minutes}}
+#
+# {{nav}}
+
+# %% tags=["setup"]
+# set-up
+
+# %% [markdown]
+# ## The network under test
+#
+# It is yours, from notebook 05. If you have none yet, the one that comes with the course takes its
+# place, and every figure below says so.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+
+from sep_helpers import (audio, cards, course_views, evaluation, losses, metrics, models,
+                         permutation, plots, workspace)
+from sep_helpers.checks import check, compare
+from sep_helpers.player import player
+
+preset, corpus = ws.preset, ws.corpus()
+folder = ws.load_artifact("voice_separator")
+model = models.load(folder / "model.safetensors").to(ws.device)
+trained = models.read_card(folder / "model.safetensors")
+origin = "yours" if folder.is_relative_to(ws.folder) else "shipped"
+
+print(f"{models.count_parameters(model):,} parameters, {origin}. What it says of its training:")
+pd.Series(trained).to_frame("")
+
+# %% [markdown]
+# Two test sets are waiting, and training has touched no recording of either. `seen` has new
+# sentences of voices that train, `unseen` has voices that never do. Every mixture in them was drawn
+# once and written down, so you, your colleague and next year's network all get the same ones.
+#
+# (Testing on a corpus of your own? Then the network may have met none of these voices, whatever the
+# view is called. Compare what it was trained on, above, with the folder named below.)
+
+# %%
+views = course_views.test_views(corpus, preset.n_test)
+test = list(views)[-1]                      # strangers, if this corpus has any: the harder test
+print("recordings:", corpus.folder.name)
+pd.DataFrame([{"view": name, "mixtures": len(view),
+               "voices": len({cut.category for cuts in view.mixtures for cut in cuts}),
+               "seconds": round(sum(len(item["mixture"]) for item in view) / corpus.sample_rate)}
+              for name, view in views.items()]).set_index("view")
+
+# %% [markdown]
+# ## Floors and ceilings
+#
+# A figure says little on its own. So the network stands between systems that we know:
+#
+# - **floors**, which have learnt nothing: the *mixture* handed out twice, and a *random mask*,
+#   which deals out every bin of the spectrogram by chance;
+# - **ceilings**, which have seen the answer: the *ideal* masks of notebook 02, computed from the
+#   true sources. No system that masks the mixture's STFT in the same way can do much better.
+
+# %%
+floors = {"mixture": evaluation.mixture_system(), "random mask": evaluation.random_mask_system()}
+ideal = {f"ideal {mask.upper()}": evaluation.oracle_system(mask) for mask in ("irm", "ibm", "wfm")}
+systems = floors | {"Conv-TasNet": model} | ideal
+
+
+def in_order(estimates, item):
+    """Estimates (source, time) in the order of the mixture's sources."""
+    order = permutation.pit(estimates[None], item["sources"][None])[1]
+    return permutation.reorder(estimates[None], order)[0]
+
+
+item = views[test][0]
+outputs = {name: in_order(evaluation.separate(model, item["mixture"]) if system is model
+                          else system(item["mixture"], item["sources"]), item)
+           for name, system in systems.items()}
+for name, estimates in outputs.items():
+    print(f"{name:12} {tuple(estimates.shape)} = source, time")
+
+# %%
+voice = item["cuts"][0].category
+tracks = {"mixture": item["mixture"], f"{voice}, true": item["sources"][0]}
+tracks |= {name: outputs[name][0] for name in ("random mask", "Conv-TasNet", "ideal IRM")}
+player(tracks, corpus.sample_rate, f"{item['id']}: everybody's attempt at {voice}")
+
+# %% [markdown]
+# ## A figure is an angle
+#
+# One source $s$ and one estimate $e$ are two arrows in a space with one axis per sample. That is a
+# lot of axes, but two arrows always lie in one plane, so the plane can be drawn and nothing is
+# lost. Let $e$ cast its shadow on $s$: the shadow $\alpha s$ is what was recovered, the rest is
+# error.
+#
+# $$\alpha = \frac{\langle e, s \rangle}{\|s\|^2} \qquad
+# \text{SI-SDR} = 20 \log_{10} \frac{\|\alpha s\|}{\|e - \alpha s\|} = -20 \log_{10} \tan \theta$$
+#
+# Only the angle $\theta$ between the arrows is left. Make $e$ longer or shorter, even turn it
+# round: SI-SDR stays. (SI-SNR is the same figure under its older name.)
+
+# %%
+def angle(estimate, source):
+    """Between the lines along two signals (..., time), in radians: 0 to pi / 2."""
+    e, s = losses.zero_mean(estimate.double()), losses.zero_mean(source.double())
+    cosine = (e * s).sum(-1) / (e.norm(dim=-1) * s.norm(dim=-1))
+    return torch.arccos(cosine.abs())
+
+
+def si_sdr_from_angle(estimate, source):
+    return -20 * torch.log10(torch.tan(angle(estimate, source)))
+
+
+compare("SI-SDR", si_sdr_from_angle, metrics.si_sdr, outputs["Conv-TasNet"], item["sources"])
+
+# %% cellView="form"
+# @title Picture: estimates as arrows
+@plots.figure
+def angles(names, source=0):
+    fig, ax = plt.subplots(figsize=(7.5, 5.2))
+    for decibels in (-10, 0, 5, 10, 20):
+        ray = np.arctan(10 ** (-decibels / 20))
+        ax.plot([0, 1.03 * np.cos(ray)], [0, 1.03 * np.sin(ray)], "-", color="#DDDDDD", linewidth=1)
+        ax.text(1.05 * np.cos(ray), 1.05 * np.sin(ray), f"{decibels} dB", color="#777777")
+    for name, colour, style in zip(names, plots.COLOURS, plots.LINESTYLES, strict=False):
+        theta = angle(outputs[name][source], item["sources"][source]).item()
+        x, y = np.cos(theta), np.sin(theta)
+        ax.plot([0, x], [0, y], color=colour, linestyle=style,
+                label=f"{name}: {np.degrees(theta):.0f}°, {-20 * np.log10(np.tan(theta)):.1f} dB")
+        ax.plot([x, x], [0, y], color=colour, linestyle=":", linewidth=1)   # the error
+        ax.plot(x, y, "o", color=colour)
+    ax.set(aspect="equal", xlim=(0, 1.2), ylim=(0, 1.1), xlabel="along the source",
+           ylabel="everything else", title="Estimates of equal length, and their errors")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
+    return fig
+
+
+angles(["mixture", "random mask", "Conv-TasNet", "ideal IRM"])
+
+# %% [markdown]
+# 45° means as much error as source: 0 dB. The closer to the axis, the more each further dB costs:
+# from 10 to 20 dB the angle shrinks by only twelve degrees.
+#
+# The mixture has an angle too. What it had before anybody did anything must not be credited to the
+# system; what counts is the **improvement**, SI-SDRi.
+#
+# ### Exercise 06.1 · Improvement (★, 4 min)
+#
+# Write `improvement(estimates, sources, mixture)`: the SI-SDRi in dB of each source. Estimates and
+# sources are `(source, time)` and in the same order, the mixture is `(time,)`. `metrics.si_sdr` (or
+# your own angle) measures.
+#
+# <details><summary>Hint</summary>
+#
+# The mixture is an estimate as well, the same one for every source: `mixture.expand_as(sources)`.
+#
+# </details>
+
+# %% tags=["exercise"]
+def improvement(estimates, sources, mixture):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def improvement(estimates, sources, mixture):
+    before = metrics.si_sdr(mixture.expand_as(sources), sources)
+    return metrics.si_sdr(estimates, sources) - before
+
+# %%
+check("06.1", improvement)
+
+# %% [markdown]
+# ## The whole test
+#
+# Every system on every mixture, each mixture with its own best permutation. One row is one source.
+
+# %%
+table = pd.concat([evaluation.evaluate(system, view, name, where, bss=False)
+                   for name, system in systems.items() for where, view in views.items()],
+                  ignore_index=True)
+print(f"{len(table)} rows: {table.system.nunique()} systems, "
+      f"{table.groupby('view').mixture_id.nunique().to_dict()} mixtures")
+one = table[(table.mixture_id == item["id"]) & (table.view == test)]
+one[["system", "mixture_id", "speaker", "si_sdr", "si_sdri", "seconds"]].round(2)
+
+# %% [markdown]
+# **Predict first**: the random mask gives each voice about half of everything. Will it come out
+# above the mixture, at it, or below? And what do you expect the network to lose on voices it has
+# never met?
+
+# %%
+summary = evaluation.summary(table)
+plots.comparison(summary, tuple(ideal), tuple(floors), "Gain over the mixture: mean, 95 % interval")
+
+# %% [markdown]
+# Hatched bars have looked at the answer. On its own test set of English newspaper readers
+# (WSJ0-2mix) the Conv-TasNet paper reports 12.2, 13.0 and 13.4 dB for the same three masks, and
+# 15.3 dB for its best network, after 30 hours of mixtures: with a learned encoder a network can
+# rise above the ceiling of STFT masks.
+#
+# Is `unseen` harder than `seen` because the voices are strangers? Look at the ceilings first: if
+# they fall as well, some of the gap lies in the mixtures. The same holds between two papers.
+#
+# And the black lines on the bars? What are they?
+#
+# ## How sure?
+#
+# Another draw of mixtures would have given another mean. How different? We have no other draw, but
+# we have this one, and it looks like what it came from. So we draw from *it*, with replacement, as
+# many as it has, and see how the mean moves: the **bootstrap** (Efron, 1979).
+
+# %%
+def my_interval(values, level=0.95, seed=0, resamples=2000):
+    """Values (utterance,) -> mean, low, high."""
+    values = np.asarray(values)
+    draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
+    means = values[draws].mean(1)                                    # (resamples,)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return values.mean(), low, high
+
+
+def rows(system, view=test):
+    return table[(table.system == system) & (table.view == view)]
+
+
+gain = evaluation.per_utterance(rows("Conv-TasNet"))                 # one figure a mixture
+compare("interval", my_interval, evaluation.confidence_interval, gain)
+mean, low, high = my_interval(gain)
+print(f"mean of {len(gain)} mixtures {mean:.2f} dB, 95 % interval {low:.2f} to {high:.2f} dB")
+
+# %% cellView="form"
+# @title Picture: the mixtures and their mean
+@plots.figure
+def spread_and_interval(values):
+    draws = np.random.default_rng(0).integers(len(values), size=(2000, len(values)))
+    mean, low, high = evaluation.confidence_interval(values)
+    fig, axes = plt.subplots(2, 1, figsize=(9, 4.4), sharex=True)
+    bins = np.linspace(values.min() - 0.5, values.max() + 0.5, 61)
+    axes[0].hist(values, bins, color=plots.COLOURS[0])
+    axes[0].set(title=f"The {len(values)} mixtures: how different they are", ylabel="mixtures")
+    axes[1].hist(values[draws].mean(1), bins, color=plots.COLOURS[1])
+    axes[1].set(title="The mean of 2000 draws from them: how uncertain it is", ylabel="draws",
+                xlabel="SI-SDR improvement (dB)")
+    for ax in axes:
+        ax.axvspan(low, high, color="#DDDDDD", linewidth=0, zorder=0)
+    return fig
+
+
+spread_and_interval(gain.to_numpy())
+
+# %% [markdown]
+# Two very different widths, and in grey the 95 % interval of the mean. The upper picture is a fact
+# about your mixtures: some are hard. The lower one is your ignorance of the mean, and more mixtures
+# would shrink it.
+#
+# **Predict first**: with four times as many mixtures, how much narrower is the interval?
+
+# %%
+for n in (max(2, len(gain) // 4), len(gain)):
+    mean, low, high = evaluation.confidence_interval(gain[:n])
+    print(f"{n:4} mixtures: {mean:.2f} dB, {low:.2f} to {high:.2f}, so {high - low:.2f} dB wide")
+
+# %% cellView="form"
+# @title Picture: what fewer mixtures would have told you
+@plots.figure
+def narrowing(sizes):
+    mean, low, high = np.transpose([evaluation.confidence_interval(gain[:n]) for n in sizes])
+    fig, ax = plt.subplots(figsize=(9, 3.2))
+    ax.fill_between(sizes, low, high, color=plots.COLOURS[0], alpha=0.25, label="95 % interval")
+    ax.plot(sizes, mean, "o-", label="mean so far")
+    ax.set(xlabel="mixtures", ylabel="SI-SDR improvement (dB)", title="The first n mixtures alone")
+    ax.legend()
+    return fig
+
+
+narrowing(np.unique(np.geomspace(2, len(gain), 16).astype(int)))
+
+# %% [markdown]
+# Half as wide, give or take: the width falls like $1/\sqrt{n}$. Nobody can measure a tenth of a
+# decibel on ten mixtures. Believe no one who says so.
+#
+# ### Intervals over *what*?
+#
+# A bootstrap assumes that it draws things that have nothing to do with each other. The two sources
+# of one mixture are not such things: they were pulled apart by the same stroke. So the course draws
+# **mixtures**, each with both of its sources.
+#
+# ### Exercise 06.2 · Draw the right thing (★★, 8 min)
+#
+# Write `interval(values, seed=0)` for an array of improvements `(utterance, source)`: the two ends
+# of the 95 % bootstrap interval of the mean, drawn over utterances, with at least 1000 draws.
+#
+# <details><summary>Hint</summary>
+#
+# Average over the sources first; what remains is one value an utterance, as in `my_interval`. The
+# generator is made inside the function, from the seed.
+#
+# </details>
+
+# %% tags=["exercise"]
+def interval(values, seed=0):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def interval(values, seed=0):
+    each = values.mean(1)
+    draws = np.random.default_rng(seed).integers(len(each), size=(2000, len(each)))
+    return np.quantile(each[draws].mean(1), [0.025, 0.975])
+
+# %%
+check("06.2", interval)
+
+# %% [markdown]
+# Mixtures share voices, though. The interval above speaks of *new mixtures of these voices*.
+# Whether the network would do as well for **other people** is another question, and there the
+# independent things are the voices:
+
+# %%
+by_voice = rows("Conv-TasNet").groupby("speaker").si_sdri.agg(["count", "mean"]).sort_values("mean")
+for what, values in (("mixtures", gain), ("voices", by_voice["mean"])):
+    mean, low, high = evaluation.confidence_interval(values)
+    print(f"over {len(values):3} {what:9}{mean:5.1f} dB, from {low:.1f} to {high:.1f}")
+by_voice.round(1).rename(columns={"count": "sources", "mean": "SI-SDRi (dB)"})
+
+# %% [markdown]
+# Say what your interval is over. A hundred mixtures sound like a lot, until somebody asks how many
+# people.
+#
+# ## Every mixture, not only the mean
+
+# %%
+two = table[table.system.isin(["Conv-TasNet", "ideal IRM"]) & (table.view == test)]
+plots.improvement_histogram(two, title=f"Every source of the view {test!r}")
+
+# %% [markdown]
+# **Predict first**: in a mixture one voice is often softer than the other. Which of the two gains
+# more?
+
+# %%
+shown = ["random mask", "Conv-TasNet", "ideal IRM"]
+plots.input_vs_improvement(table[table.system.isin(shown) & (table.view == test)])
+
+# %% [markdown]
+# The softer a voice is in the mixture (left), the more there is to gain. So a system's mean
+# improvement also depends on the levels in the test set, and two test sets with different levels
+# cannot be compared.
+#
+# Now hear the two ends of the histogram. First the mixture on which your network did worst:
+
+# %%
+items = {item["id"]: item for item in views[test]}
+
+
+def listen(name, what):
+    """A player with one mixture, its sources and the network's estimates of them."""
+    item = items[name]
+    estimates = in_order(evaluation.separate(model, item["mixture"]), item)
+    tracks = {"mixture": item["mixture"]}
+    for cut, source, estimate in zip(item["cuts"], item["sources"], estimates, strict=True):
+        tracks |= {f"{cut.category}, true": source, f"{cut.category}, estimate": estimate}
+    return player(tracks, corpus.sample_rate, f"{what}, {name}: {gain[name]:.1f} dB gained")
+
+
+listen(gain.idxmin(), "The worst")
+
+# %%
+listen(gain.idxmax(), "The best")
+
+# %% [markdown]
+# Try the player's **Blind test** on both: can you tell the estimate from the truth when nobody says
+# which is which? A listening test is a measurement too, if you keep count.
+#
+# ## Where does it fail?
+#
+# Cut the test into slices by something you know about each mixture, and compare the slices. Here:
+# how far apart the levels of the two voices are, and, where the corpus says so, whether they belong
+# to the same sex.
+
+# %%
+sex = corpus.table.set_index("file").get("sex", pd.Series(dtype=str))
+
+
+def facts(item):
+    levels = audio.rms_db(item["sources"])
+    sexes = {sex.get(cut.file, "?") for cut in item["cuts"]}
+    kind = "sex unknown" if "?" in sexes else "same sex" if len(sexes) == 1 else "different sex"
+    return {"sexes": kind, "difference": (levels.max() - levels.min()).item()}
+
+
+known = pd.DataFrame([facts(item) for item in items.values()], index=list(items))
+middle = known.difference.median()
+known["levels"] = np.where(known.difference <= middle, f"levels within {middle:.1f} dB",
+                           f"levels {middle:.1f} dB apart or more")
+known.head()
+
+# %%
+sliced = [rows(name).assign(view=rows(name).mixture_id.map(known[column])).sort_values("view")
+          for name in ("Conv-TasNet", "ideal IRM") for column in ("levels", "sexes")]
+slices = evaluation.summary(pd.concat(sliced))
+plots.comparison(slices, tuple(ideal), title=f"Slices of the view {test!r}")
+
+# %% [markdown]
+# The ideal mask is there to tell *hard for everybody* from *hard for this network*. If a slice is
+# low for both, blame the mixtures; if only the network drops, that is where more training data, or
+# a better idea, would pay. Intervals get wide here. Slice often enough, and one slice will look bad
+# by chance alone.
+#
+# ## Is one system better than another?
+#
+# **Predict first**: the intervals of the ideal binary mask and the Wiener-like mask overlap. So we
+# can't say which one is better?
+
+# %%
+a, b = "ideal WFM", "ideal IBM"
+mean, low, high = evaluation.paired_difference(rows(a), rows(b))
+own = {name: "{:.1f} ({:.1f} to {:.1f})".format(*evaluation.confidence_interval(
+    evaluation.per_utterance(rows(name)))) for name in (a, b)}
+pairs = pd.DataFrame({name: evaluation.per_utterance(rows(name)) for name in (a, b)})
+print(f"{a} is ahead on {(pairs[a] > pairs[b]).sum()} of {len(pairs)} mixtures")
+own[f"{a} − {b}, paired"] = f"{mean:.2f} ({low:.2f} to {high:.2f})"
+pd.Series(own).to_frame("SI-SDRi (dB)")
+
+# %% cellView="form"
+# @title Picture: one mask against the other
+@plots.figure
+def against(pairs):
+    fig, ax = plt.subplots(figsize=(5.2, 5))
+    ends = [pairs.min().min() - 0.5, pairs.max().max() + 0.5]
+    ax.plot(ends, ends, "-", color="#999999", linewidth=1, label="equally good")
+    ax.plot(pairs[b], pairs[a], "o", markersize=5, alpha=0.7, label="one mixture")
+    ax.set(aspect="equal", xlabel=f"{b}, SI-SDRi (dB)", ylabel=f"{a}, SI-SDRi (dB)",
+           title="The same mixtures, twice")
+    ax.legend()
+    return fig
+
+
+against(pairs)
+
+# %% [markdown]
+# We can. What spreads the intervals is that some mixtures are hard, and they are hard for both. The
+# **paired** difference compares on each mixture and keeps only what the systems do. Whenever two
+# systems ran on the same mixtures, report this one.
+#
+# ## Three figures, three opinions
+#
+# SI-SDR is not the only figure in use. **SNR** does not forgive a wrong level. **SDR** of
+# *BSS-eval* (Vincent et al., 2006) forgives not only the level but any filter of up to 512 samples,
+# so also a short delay or a dull sound.
+#
+# **Predict first**: which of the three will complain about each of these?
+
+# %%
+clean = item["sources"][0]
+generator = torch.Generator().manual_seed(0)
+noise = torch.randn(clean.shape, generator=generator) * clean.std()
+treated = {
+    "10 dB softer": 10 ** (-10 / 20) * clean,
+    "upside down": -clean,
+    "2.5 ms late": torch.cat([torch.zeros(20), clean[:-20]]),
+    "dull": torch.nn.functional.avg_pool1d(clean[None], 5, 1, padding=2)[0],
+    "with noise": clean + 10 ** (-10 / 20) * noise,
+}
+figures = {"SNR": losses.snr, "SI-SDR": metrics.si_sdr, "SDR": metrics.sdr}
+pd.DataFrame({label: {name: figure(x, clean).item() for name, x in treated.items()}
+              for label, figure in figures.items()}).round(1)
+
+# %%
+player({"the source": clean, **treated}, corpus.sample_rate, "The same voice, five ways")
+
+# %% [markdown]
+# (Figures near or beyond 100 dB only say that nothing but rounding is left.) Nobody hears a delay
+# of a 400th of a second, and SI-SDR calls it a catastrophe. A figure is a choice of what to
+# forgive. (STOI and PESQ, which you will meet in papers, try to foretell what listeners understand
+# and like.)
+#
+# BSS-eval also says *what kind* of error it was: **SIR** counts only the other voice, **SAR** only
+# artefacts. The reference for all three is `mir_eval`; the course has an SDR of its own, which is
+# faster:
+
+# %%
+estimates = outputs["Conv-TasNet"]
+reference = metrics.bss_eval(estimates, item["sources"])
+difference = np.abs(reference["sdr"] - metrics.sdr(estimates, item["sources"]).numpy()).max()
+print(f"mir_eval's SDR and the course's differ by {difference:.1g} dB")
+pd.DataFrame(reference, index=[cut.category for cut in item["cuts"]]).round(1)
+
+# %% [markdown]
+# It takes its time even so. So SDR is measured on a **part** of the view, and whoever reads the
+# figure is told how many mixtures that is:
+
+# %%
+n_bss = min(20, len(views[test]))
+part = course_views.frozen_view(test, corpus, n_bss)
+table_bss = pd.concat([evaluation.evaluate(systems[name], part, name, test) for name in shown])
+both = {metric: evaluation.summary(table_bss, metric) for metric in ("si_sdri", "sdri")}
+print(f"{n_bss} of the {len(views[test])} mixtures of {test!r}")
+pd.DataFrame({"SI-SDRi (dB)": both["si_sdri"].text.values, "SDRi (dB)": both["sdri"].text.values,
+              "n": both["sdri"].n.values}, index=shown)
+
+# %% [markdown]
+# SDRi is usually a few tenths higher, since it forgives more. Never hold one paper's SI-SDRi
+# against another's SDRi.
+#
+# ## Six ways to fool yourself
+#
+# Most of these were found in real projects. None of them crashes.
+#
+# ### 1 · The level that nobody checks
+#
+# The network was trained with SI-SNR, which is blind to scale and sign. So it may put out what it
+# likes:
+
+# %%
+with torch.inference_mode():
+    put_out = in_order(model(item["mixture"][None].to(ws.device))[0].cpu(), item)
+versions = {"as the network gives it": put_out, "× 1000": 1000 * put_out,
+            "× 0.01": 0.01 * put_out, "× −1": -put_out,
+            "gains restored": evaluation.match_level(put_out, item["mixture"])}
+pd.DataFrame({name: {"level (dB)": audio.rms_db(x).mean().item(),
+                     "SI-SDR (dB)": losses.si_snr(x, item["sources"]).mean().item(),
+                     "SNR (dB)": losses.snr(x, item["sources"]).mean().item()}
+              for name, x in versions.items()}).T.round(1)
+
+# %% [markdown]
+# One SI-SDR, and files that range from silence to a blown speaker. The popular repair brings each
+# estimate to the *peak* of the mixture; but then they no longer add up to it. The right gains are
+# those with which the estimates together come **closest to the mixture**: $\min_g \| x - \sum_i g_i
+# e_i \|^2$.
+#
+# ### Exercise 06.3 · Give the level back (★★★, 10 min)
+#
+# Write `restore(estimates, mixture)`: every estimate `(source, time)` times its own gain, so that
+# their sum is as close to the mixture `(time,)` as it gets. Some networks give one estimate a
+# hundred thousand times softer than the other, and that one must survive.
+#
+# <details><summary>Hint</summary>
+#
+# `torch.linalg.lstsq(A, b).solution` minimises $\|A g - b\|$; the estimates are the columns of $A$.
+# Bring them to unit norm and to `double()` first, or the soft one is taken for zero.
+#
+# </details>
+
+# %% tags=["exercise"]
+def restore(estimates, mixture):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def restore(estimates, mixture):
+    e = estimates.double()
+    e = e / e.norm(dim=-1, keepdim=True)
+    gains = torch.linalg.lstsq(e.T, mixture.double()[:, None]).solution      # (source, 1)
+    return (gains * e).float()
+
+# %%
+check("06.3", restore)
+
+# %% [markdown]
+# ### 2 · One permutation for everybody
+#
+# Outputs have no names (notebook 05), and that is as true in a test as in training. What if a
+# script finds out once which output is which, and keeps to it? Or lets every source pick the
+# estimate it likes best?
+
+# %%
+few = list(items)[:20]
+raw = {name: evaluation.separate(model, items[name]["mixture"]) for name in few}     # in any order
+noise = {name: torch.stack([items[name]["mixture"], torch.randn(len(items[name]["mixture"]),
+                            generator=generator)]) for name in few}
+
+
+def three_ways(estimates):
+    scores = torch.cat([permutation.pairwise(estimates[name][None], items[name]["sources"][None])
+                        for name in few])                            # (utterance, estimate, source)
+    straight, crossed = scores[:, [0, 1], [0, 1]].mean(-1), scores[:, [1, 0], [0, 1]].mean(-1)
+    return {"mixtures that come out crossed": f"{(crossed > straight).sum()} of {len(few)}",
+            "each its own order (right)": f"{torch.maximum(straight, crossed).mean():.1f} dB",
+            "one order for all": f"{max(straight.mean(), crossed.mean()):.1f} dB",
+            "each source its favourite": f"{scores.amax(1).mean():.1f} dB"}
+
+
+pd.DataFrame({"Conv-TasNet": three_ways(raw), "the mixture, and noise": three_ways(noise)})
+
+# %% [markdown]
+# One order for all throws good work away. Favourites look harmless, until a system comes along
+# whose second output is useless: both sources choose the first, and nobody finds out.
+#
+# There is a finer form of it. Choose the order that suits SI-SDR, then *another* one that suits
+# SDR, and each figure is flattered in its own way, of two different separations.
+#
+# ### Exercise 06.4 · One order, two figures (★★, 8 min)
+#
+# Write `score(si_sdr, sdr)`. Both are `(utterance, estimate, source)` in dB: every estimate
+# measured against every source. Return the mean SI-SDR and the mean SDR over everything, each
+# utterance in the order that is best for its SI-SDR. The number of sources can be any.
+#
+# <details><summary>Hint</summary>
+#
+# `permutation.best_permutation(si_sdr)` gives `(utterance, source)`: the estimate for each source.
+# For an utterance `u`, `si_sdr[u, order[u], range(n)]` are its figures.
+#
+# </details>
+
+# %% tags=["exercise"]
+def score(si_sdr, sdr):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def score(si_sdr, sdr):
+    order = permutation.best_permutation(si_sdr)[:, None]                # (utterance, 1, source)
+    return si_sdr.gather(1, order).mean(), sdr.gather(1, order).mean()
+
+# %%
+check("06.4", score)
+
+# %% [markdown]
+# ### 3 · The tail that nobody counts
+#
+# Suppose a system works on whole seconds, and drops what remains. Estimate and source then differ
+# in length, and somebody cuts both to the shorter one, so that the script runs.
+
+# %%
+gains = {"cut to fit": [], "as it was delivered": []}
+missing = 0
+for name in few:
+    x, s, e = items[name]["mixture"], items[name]["sources"], in_order(raw[name], items[name])
+    kept = len(x) // corpus.sample_rate * corpus.sample_rate or len(x)        # whole seconds
+    missing += len(x) - kept
+    cut = metrics.si_sdr_improvement(e[:, :kept], s[:, :kept], x[:kept])
+    delivered = metrics.si_sdr_improvement(audio.fit(e[:, :kept], len(x)), s, x)
+    gains["cut to fit"].append(cut.mean().item())
+    gains["as it was delivered"].append(delivered.mean().item())
+total = sum(len(items[name]["mixture"]) for name in few)
+print(f"{missing:,} of {total:,} samples are missing: {missing / total:.0%}")
+pd.DataFrame(gains).mean().to_frame("mean SI-SDRi (dB)").round(1)
+
+# %% [markdown]
+# Cut to fit, the loss is invisible. So the course's measures refuse what does not fit; whoever cuts
+# has to do it in full view, and count:
+
+# %%
+try:
+    metrics.si_sdr(e[:, :-1], s)
+except metrics.MetricError as error:
+    print(error)
+
+# %% [markdown]
+# ### 4 · Which way is up?
+#
+# One project's notes on SDR said "better closer to zero". Take them at their word and rank our
+# systems:
+
+# %%
+mean_sdr = table[table.view == test].groupby("system").si_sdr.mean()
+ranked = pd.DataFrame({"SI-SDR (dB)": mean_sdr.round(2),
+                       "place, closest to zero": mean_sdr.abs().rank().astype(int),
+                       "place, highest": mean_sdr.rank(ascending=False).astype(int)})
+ranked.sort_values("place, closest to zero")
+
+# %% [markdown]
+# The winner does nothing. An SDR is a ratio of wanted to unwanted in dB: **higher is better**, 0 dB
+# means as much of one as of the other, and a negative one that there is more that does not belong.
+#
+# ### 5 · The mean of what?
+#
+# Decibels are logarithms of ratios. Average the ratios first and take the logarithm last, and a
+# different number comes out. **Predict first**: a higher or a lower one?
+
+# %%
+decibels = rows("Conv-TasNet").si_sdr.to_numpy()
+ratios = np.sort(10 ** (decibels / 10))[::-1]
+best = int(np.ceil(len(ratios) / 10))
+print(f"mean of the decibels       {decibels.mean():6.2f} dB")
+print(f"decibels of the mean ratio {10 * np.log10(ratios.mean()):6.2f} dB")
+share = ratios[:best].sum() / ratios.sum()
+print(f"the best {best} of {len(ratios)} sources make up {share:.0%} of the mean ratio")
+
+# %% [markdown]
+# A source at 20 dB weighs as much as a hundred at 0 dB: the mean ratio listens to a lucky few. The
+# mean of the decibels lets each mixture count once. Papers report that one.
+#
+# ### Exercise 06.5 · And the winner is (★, 5 min)
+#
+# Write `winner(ratios)`. It gets `{system: array (utterance,)}` of energy ratios, wanted to
+# unwanted, **not** in decibels. Return the name of the best system and its mean in dB.
+#
+# <details><summary>Hint</summary>
+#
+# The ratios are ratios of *energies*, so ten times the logarithm. First the logarithm, then the
+# mean.
+#
+# </details>
+
+# %% tags=["exercise"]
+def winner(ratios):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def winner(ratios):
+    means = {name: 10 * np.log10(values).mean() for name, values in ratios.items()}
+    return max(means.items(), key=lambda pair: pair[1])
+
+# %%
+check("06.5", winner)
+
+# %% [markdown]
+# ### 6 · The file is not the tensor
+#
+# A figure measures the tensor; people hear the file. Take an estimate that is a little too hot,
+# write it in three ways, and read it back.
+
+# %%
+import tempfile
+import warnings
+from pathlib import Path
+
+import soundfile
+
+hot = 1.8 * estimates[0] / estimates[0].abs().max()
+wrapped = (32768 * hot).round().long().numpy().astype(np.int16)     # keeps the lowest 16 bits
+written = {}
+with tempfile.TemporaryDirectory() as out, warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    soundfile.write(f"{out}/wrapped.wav", wrapped, corpus.sample_rate, "PCM_16")
+    soundfile.write(f"{out}/float.wav", hot.numpy(), corpus.sample_rate, "FLOAT")
+    audio.write(f"{out}/guarded.wav", hot, corpus.sample_rate)
+    for file in sorted(Path(out).iterdir()):
+        written[file.name] = (soundfile.info(file).subtype, file.stat().st_size, audio.read(file))
+print(*(str(warning.message).split("/")[-1] for warning in said))
+pd.DataFrame({name: {"samples stored as": kind, "bytes": size, "peak": x.abs().max().item(),
+                     "SI-SDR to the tensor (dB)": round(losses.si_snr(x, hot).item(), 1)}
+              for name, (kind, size, x) in written.items()}).T
+
+# %%
+player({"the tensor": hot, **{name: x for name, (_, _, x) in written.items()}},
+       corpus.sample_rate, "What was written")
+
+# %% [markdown]
+# The wrapped file is what a bare cast to 16 bits does to a loud estimate. The float file is right,
+# twice as large, and too loud for any player that expects ±1. The guarded one has been turned down
+# and says so; SI-SDR does not even notice.
+#
+# ## How fast?
+#
+# A separator that needs an hour for a minute is of little use, whatever its figures. The
+# **real-time factor** is compute seconds per second of audio: below 1 keeps up.
+
+# %%
+import time
+
+some = torch.cat([items[name]["mixture"] for name in few[:8]]).repeat(8)
+ten = some[:10 * corpus.sample_rate]
+seconds = []
+for _ in range(3):
+    started = time.perf_counter()
+    evaluation.separate(model, ten)
+    seconds.append(time.perf_counter() - started)
+length = len(ten) / corpus.sample_rate
+factor = min(seconds) / length
+print(f"{length:.0f} s of audio in {min(seconds):.2f} s, the best of {len(seconds)} runs")
+print(f"real-time factor {factor:.3f}: {1 / factor:.0f} times as fast as the sound")
+print(workspace.machine())
+
+# %% [markdown]
+# Fast is not the same as *live*: this network listens to the whole recording before it says
+# anything.
+#
+# ## Your own recording
+#
+# Give the path of a recording of two people (on Colab: upload it in the panel on the left). There
+# is no true source to measure against, so only your ears can judge, and they will be stricter than
+# you expect: rooms, noise and microphones were not in the training.
+
+# %% cellView="form"
+# @title Separate your own recording
+own = ""  # @param {type: "string"}
+
+if own:
+    mixture = audio.load_any(own, model.sample_rate)[:60 * model.sample_rate]
+    estimates = evaluation.separate(model, mixture)
+    display(player({"mixture": mixture, "estimate 1": estimates[0], "estimate 2": estimates[1]},
+                   model.sample_rate, Path(own).name))
+else:
+    print("no recording given: type its path above and run this cell again")
+
+# %% [markdown]
+# ## Keep the results
+#
+# Each mean becomes a **result card**: the figure, its interval, and all it takes to judge it, in a
+# file. What a shipped network achieved is never called yours.
+
+# %%
+def keep(row):
+    is_net = row["system"] == "Conv-TasNet"
+    measured = rows(row["system"], row["view"]).drop_duplicates("mixture_id").seconds.sum()
+    name = row["system"].lower().replace(" ", "_").replace("-", "_")
+    cards.ResultCard.of(
+        row, name=f"06_{name}_{row['metric']}_{row['view']}",
+        preset=trained["preset"] if is_net else preset.name, origin=origin if is_net else "yours",
+        seconds=round(60 * trained.get("minutes", float("nan")) if is_net else measured, 1),
+        machine=workspace.machine(), seed=0, data=corpus.folder.name).write(ws.cards)
+
+
+for figures in (summary[summary.system != "mixture"], both["sdri"]):
+    for row in figures.to_dict("records"):
+        keep(row)
+print(len(list(ws.cards.glob("06_*.json"))), "cards in", ws.cards)
+
+# %% [markdown]
+# And this is the results table of everything you have measured so far, in this notebook and before:
+
+# %%
+board = pd.DataFrame([vars(card) for card in cards.read_all(ws.cards)])
+board = board.sort_values(["metric", "data", "view", "mean"], ascending=[False, True, True, False])
+board["dB (95 % interval)"] = [f"{card.mean:.1f} ({card.low:.1f} to {card.high:.1f})"
+                               for card in board.itertuples()]
+board["metric"] = board["metric"].replace({"si_sdri": "SI-SDRi", "sdri": "SDRi"})
+columns = ["dB (95 % interval)", "n", "preset", "origin"]
+board.set_index(["metric", "data", "view", "system"])[columns]
+
+# %% [markdown]
+# ## What to remember
+#
+# - Higher is better. SI-SDR is the angle between estimate and source; report the improvement over
+#   the mixture.
+# - A figure needs neighbours: a floor that has learnt nothing, a ceiling that has seen the answer,
+#   an interval, and the number it was drawn over. Mixtures are independent, the sources in them are
+#   not, and if you mean "other people", the voices are your sample.
+# - Two systems on the same mixtures: report the paired difference.
+# - Each utterance has its own permutation, one for all figures. Average decibels. Measure every
+#   sample, or count what is missing. Listen to the file, not to the tensor.
+# - Look at the worst mixture before you look at the mean.
+#
+# {{nav}}
