@@ -37,7 +37,8 @@ def main() -> None:
     model, history = train(preset, corpus, folder)
     out = SHIPPED.get(preset.name, ROOT / "work" / "studies" / preset.name)
     seconds = history["seconds"].sum()
-    write_model(model, out / "checkpoints" / "voice_separator", preset, corpus, history)
+    file = write_model(model, out / "checkpoints" / "voice_separator", preset, corpus, history)
+    model = models.load(file)                            # what is measured is what is shipped
     views = course_views.test_views(corpus, None if preset.name != "smoke" else preset.n_test)
     table = pd.concat([evaluation.evaluate(model, view, "Conv-TasNet", name)
                        for name, view in views.items()])
@@ -73,14 +74,15 @@ def tell(trainer) -> None:
           f"{row['val_si_snr']:.2f} dB, about {left:.0f} minutes left", flush=True)
 
 
-def write_model(model, folder: Path, preset, corpus, history) -> None:
-    """The weights in 16 bits, the training curve beside them."""
+def write_model(model, folder: Path, preset, corpus, history) -> Path:
+    """The weights in 16 bits, the training curve beside them; the path of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     heard = sorted(corpus.select(split="train", language="en")["file"])
     models.save(model, folder / "model.safetensors", half=True, preset=preset.name, seed=0,
                 epochs=len(history), data="assets/voices (synthetic)", recordings=len(heard),
                 licence="CC0-1.0", made_by="make studies ONLY=voice_separator")
     history.round(4).to_csv(folder / "history.csv", index=False)
+    return folder / "model.safetensors"
 
 
 if __name__ == "__main__":
