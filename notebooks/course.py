@@ -18,14 +18,12 @@ import signal
 import sys
 import threading
 import time
-from itertools import chain
 from pathlib import Path
 
 import nbformat
 import pages
-import render
 from build import Course
-from nbclient import NotebookClient
+from kernel import execute, first_line, hidden_error
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -165,27 +163,6 @@ def run_notebook(path: Path, work: Path, env: dict, progress: Progress) -> dict:
     }
     nbformat.write(notebook, work / "executed" / path.name)
     return notebook.metadata["course"]
-
-
-def execute(notebook, folder: Path, env: dict, **hooks) -> None:
-    """Run a notebook's cells in place, in a fresh kernel that stands in `folder`."""
-    NotebookClient(notebook, timeout=None, kernel_name="python3", coalesce_streams=True,
-                   extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-                   resources={"metadata": {"path": str(folder)}}, **hooks).execute(env=env)
-
-
-def hidden_error(notebook) -> str | None:
-    """The first error that did not end the run: a widget's callback, a cell allowed to fail."""
-    cells = [cell.get("outputs", []) for cell in notebook.cells]
-    for where, found in (("a widget", render.widget_outputs(notebook)), ("a cell", cells)):
-        for output in chain.from_iterable(found):
-            if output["output_type"] == "error":
-                return f"{where}: {output['ename']}: {first_line(output['evalue'])}"
-    return None
-
-
-def first_line(text: str) -> str:
-    return text.strip().split("\n")[0]
 
 
 def expected_seconds(course: Course, path: Path, preset: str, work: Path) -> dict[str, float]:

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def run(toy):
     """The toy course with the commands in it: run it, the arguments as given."""
-    for name in ("build.py", "course.py", "pages.py", "render.py"):
+    for name in ("build.py", "course.py", "kernel.py", "pages.py", "render.py"):
         shutil.copy(ROOT / "notebooks" / name, toy.root / "notebooks")
     shutil.copytree(ROOT / "notebooks/frame", toy.root / "notebooks/frame")
 

@@ -1,10 +1,11 @@
 """Every notebook, the learner's and the solved, runs offline from the first cell to the last."""
 
+import signal
 from pathlib import Path
 
 import nbformat
 import pytest
-from course import execute, hidden_error
+from kernel import execute, hidden_error
 from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,20 @@ def test_a_widget_that_fails_when_it_is_moved_fails(tmp_path, offline):
     run(small(slider), tmp_path, offline)
     with pytest.raises(AssertionError, match="a widget: ZeroDivisionError"):
         run(small(slider, "turn.children[0].value = 0"), tmp_path, offline)
+
+
+def test_a_busy_output_widget_does_not_bring_the_run_to_a_stand(tmp_path, offline):
+    def stands(*_):
+        raise TimeoutError("the reply to a cell went unnoticed")
+
+    signal.signal(signal.SIGALRM, stands)
+    signal.alarm(120)
+    try:
+        run(small("import ipywidgets\nout = ipywidgets.Output()",
+                  *4 * ["for _ in range(30):\n    with out:\n        print('x' * 20_000)"]),
+            tmp_path, offline)
+    finally:
+        signal.alarm(0)
 
 
 @pytest.mark.parametrize("reach", [
