@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
+import figures
 import pytest
 import results
+
+from sep_helpers import audio, corpora, course_views, models
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,6 +31,28 @@ def test_every_notebook_is_on_the_map():
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"`?make ([a-z]+)", README))))
 def test_every_command_is_in_the_makefile(command):
     assert re.search(rf"^{command}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_map_knows_every_source_and_the_presets_are_the_packages():
+    assert results.filled(README.replace("06 · Evaluation", "06 · Guessing")) == README
+    assert results.filled(README.replace("a night on a big GPU", "a year")) == README
+    with pytest.raises(SystemExit, match="marks of the table 'map' are missing"):
+        results.filled(README.replace("<!-- map:begin -->", ""))
+
+
+def test_the_sounds_are_those_of_the_shipped_network():
+    network = models.load(ROOT / "assets/checkpoints/voice_separator/model.safetensors")
+    tracks, _ = figures.ordinary(network, course_views.frozen_view("unseen", corpora.embedded()))
+    files = sorted((ROOT / "assets/sounds").glob("*.flac"))
+    assert [file.stem for file in files] == ["estimate_1", "estimate_2", "mixture"]
+    for file in files:
+        difference = (audio.read(file, 8000) - tracks[file.stem]).abs().max()
+        assert difference < 1e-3, f"{file.name}: run `python notebooks/figures.py`"
+
+
+def test_pictures_and_sounds_are_light():
+    assert (ROOT / "assets/figures/separation.png").stat().st_size < 400_000
+    assert sum(file.stat().st_size for file in (ROOT / "assets/sounds").iterdir()) < 100_000
 
 
 def test_links_lead_somewhere():
