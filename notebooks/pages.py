@@ -13,7 +13,7 @@ from build import Course
 from pygments.formatters import HtmlFormatter
 
 FRAME = Path(__file__).parent / "frame"
-MEASURES = {"si_sdri": "SI-SNRi, dB", "si_sdr": "SI-SNR, dB", "sdri": "SDRi, dB", "sdr": "SDR, dB"}
+MEASURES = {"si_sdri": "SI-SDRi, dB", "si_sdr": "SI-SDR, dB", "sdri": "SDRi, dB", "sdr": "SDR, dB"}
 COLUMNS = ["system", "view", "metric", "mean", "low", "high", "n", "preset", "origin", "seconds"]
 
 
@@ -77,10 +77,14 @@ def title_and_summary(notebook) -> tuple[str, str]:
 
 
 def results(folder: Path) -> pd.DataFrame:
-    """The result cards of a folder as one table, the best first within each view and metric."""
+    """The result cards of a folder as one table, the best first within each view and metric.
+
+    What two notebooks measured of the same system is one line: the later notebook's.
+    """
     cards = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     flat = [card for found in cards for card in (found if isinstance(found, list) else [found])]
     table = pd.DataFrame(flat).reindex(columns=COLUMNS)
+    table = table.drop_duplicates(["system", "view", "metric", "origin"], keep="last")
     return table.sort_values(["view", "metric", "mean"], ascending=[True, True, False])
 
 

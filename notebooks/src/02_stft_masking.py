@@ -1040,7 +1040,7 @@ per_mixture = results.drop_duplicates(["system", "view", "mixture_id"])
 seconds = per_mixture.groupby(["system", "view"]).seconds.sum()
 for row in summary[summary.system.isin(oracles)].to_dict("records"):
     system, view_name = row["system"], row["view"]
-    card = ResultCard.of(row | {"system": f"{system} (oracle)"},
+    card = ResultCard.of(row | {"system": f"ideal {system}"},
                          name=f"02_oracle_{system.lower()}_{view_name}", preset=ws.preset.name,
                          origin="yours", seconds=round(seconds[system, view_name], 2),
                          machine=workspace.machine(), seed=0, data=corpus.folder.name)

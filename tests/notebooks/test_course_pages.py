@@ -101,7 +101,7 @@ def test_a_course_runs_and_its_pages_need_nothing_from_elsewhere(run, toy):
     assert "You plot, listen and move a slider." in index and "6.31 [5.90, 6.70]" in index
     with open(site / "results.csv") as file:
         assert next(csv.DictReader(file))["system"] == "toy net"
-    assert "| toy net | test | SI-SNRi, dB | 6.31 [5.90, 6.70] | 60 | smoke | yours |" in (
+    assert "| toy net | test | SI-SDRi, dB | 6.31 [5.90, 6.70] | 60 | smoke | yours |" in (
         site / "results.md").read_text()
 
     assert set(toy.minutes["smoke"]["minutes"]) == {"01_hello", "02_world"}
