@@ -10,11 +10,9 @@ off is gone on with: what it had trained is kept, and its training resumes.
 """
 
 import argparse
-import asyncio
 import json
 import os
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -136,7 +134,6 @@ def run_notebook(path: Path, work: Path, env: dict, progress: Progress) -> dict:
     starts = {}
 
     def on_start(cell, cell_index):
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)  # Ctrl-C is for us
         if cell.cell_type == "code":
             starts[cell.id] = time.monotonic()
             progress.start_cell(path.stem, len(starts), len(code), cell.id)

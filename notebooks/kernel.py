@@ -1,6 +1,8 @@
 """Run the cells of a notebook, and find the errors that did not stop them."""
 
+import asyncio
 import math
+import signal
 from itertools import chain
 from pathlib import Path
 from queue import Empty
@@ -10,6 +12,7 @@ from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
 from traitlets import Type, default
 
 
@@ -41,12 +44,36 @@ class PatientManager(AsyncKernelManager):
         return PatientClient
 
 
+class InterruptibleClient(NotebookClient):
+    """Ctrl-C ends the run as it ends any other: nbclient's own handler only kills the kernel."""
+
+    interrupted = False
+
+    async def async_execute_cell(self, *arguments, **named):
+        self.task = asyncio.current_task()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.interrupt)
+        return await super().async_execute_cell(*arguments, **named)
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        self.task.cancel()
+
+
 def execute(notebook, folder: Path, env: dict, **hooks) -> None:
-    """Run a notebook's cells in place, in a fresh kernel that stands in `folder`."""
-    NotebookClient(notebook, timeout=None, kernel_name="python3", coalesce_streams=True,
-                   kernel_manager_class=PatientManager,
-                   extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-                   resources={"metadata": {"path": str(folder)}}, **hooks).execute(env=env)
+    """Run a notebook's cells in place, in a fresh kernel that stands in `folder`.
+
+    Raises CellExecutionError, DeadKernelError, and KeyboardInterrupt on Ctrl-C.
+    """
+    client = InterruptibleClient(
+        notebook, timeout=None, kernel_name="python3", coalesce_streams=True,
+        kernel_manager_class=PatientManager, extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+        resources={"metadata": {"path": str(folder)}}, **hooks)
+    try:
+        client.execute(env=env)
+    except (asyncio.CancelledError, DeadKernelError):
+        if client.interrupted:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def hidden_error(notebook) -> str | None:
