@@ -211,8 +211,9 @@ plots.comparison(summary, tuple(ideal), tuple(floors), "Gain over the mixture: m
 # 15.3 dB for its best network, after 30 hours of mixtures: with a learned encoder a network can
 # rise above the ceiling of STFT masks.
 #
-# Is `unseen` harder than `seen` because the voices are strangers? Look at the ceilings first: if
-# they fall as well, some of the gap lies in the mixtures. The same holds between two papers.
+# Did the strangers cost the network anything? Look at the ceilings before you answer: an ideal mask
+# knows no voices, so where *it* differs between `seen` and `unseen`, the mixtures are not equally
+# hard. The same holds between the tests of two papers.
 #
 # And the black lines on the bars? What are they?
 #
