@@ -26,7 +26,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from sep_helpers import workspace  # noqa: E402
+from sep_helpers import corpora, workspace  # noqa: E402
 
 DEFAULT_MINUTES = {"smoke": 0.5, "laptop": 5, "t4": 15, "full": 120}  # until one is measured
 
@@ -114,13 +114,19 @@ def run_course(course: Course, preset: str, work: Path) -> None:
 
 
 def begin(work: Path, preset: str) -> Path:
-    """Empty the work folder, unless a run of the same kind broke off in it; return its mark."""
+    """A fresh work folder, unless a run of the same kind broke off in it; returns its mark.
+
+    What another run left there is moved aside, to <work>.previous, not deleted.
+    """
     mark = work / "unfinished"
     kind = f"{preset} {os.environ.get('SEP_CORPUS', 'embedded')}"
     if mark.is_file() and mark.read_text(encoding="utf-8") == kind:
         print("the last run broke off: going on with what it had trained")
     else:
-        shutil.rmtree(work, ignore_errors=True)
+        previous = work.with_name(f"{work.name}.previous")
+        if work.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+            work.rename(previous)
     for folder in ("work", "executed"):
         (work / folder).mkdir(parents=True, exist_ok=True)
     mark.write_text(kind, encoding="utf-8")
@@ -199,6 +205,8 @@ def main() -> None:
     try:
         if not options.pages_only:
             preset = workspace.choose(options.preset).name
+            if options.corpus:
+                corpora.open_corpus(options.corpus)     # say what is wrong with it before all else
             try:
                 run_course(course, preset, work)
             finally:
@@ -208,7 +216,7 @@ def main() -> None:
                 record_minutes(course, preset, work)
         else:
             pages.write_site(course, work, site)
-    except (CourseError, pages.PagesError, workspace.WorkspaceError) as error:
+    except (CourseError, pages.PagesError, corpora.CorpusError, workspace.WorkspaceError) as error:
         sys.exit(f"course: {error}")
     except KeyboardInterrupt:
         sys.exit("course: interrupted; the pages so far are in site/")

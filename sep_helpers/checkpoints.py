@@ -6,6 +6,8 @@ disk, read back, and only then renamed over its name; the one before stays as `<
 
 import os
 import warnings
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -34,7 +36,8 @@ def save(path: str | Path, state: dict) -> None:
             os.replace(path, previous(path))
         os.replace(draft, path)
     except (OSError, RuntimeError, CheckpointError) as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise CheckpointError(
             f"{path}: could not be saved ({error}); the last checkpoint is untouched: free some "
             "disk space or choose another folder, then resume"
@@ -82,7 +85,7 @@ def clean(folder: str | Path) -> None:
 def difference(saved: dict, wanted: dict, prefix: str = "") -> list[str]:
     """One line for each key in which two configs differ, e.g. 'model.R: 1 saved, 4 wanted'."""
     lines = []
-    for key in sorted(saved.keys() | wanted.keys()):
+    for key in sorted(saved.keys() | wanted.keys(), key=str):
         a, b = saved.get(key, "nothing"), wanted.get(key, "nothing")
         if isinstance(a, dict) and isinstance(b, dict):
             lines += difference(a, b, f"{prefix}{key}.")
@@ -101,13 +104,17 @@ def refuse_difference(saved: dict, wanted: dict, path: str | Path) -> None:
 
 def _load_one(path: Path) -> dict:
     try:
+        if zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip():
+            raise CheckpointError(f"{path}: is damaged, its checksums do not fit")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise CheckpointError(
             f"{path}: is no checkpoint of tensors and plain values, it could run code when "
             "opened: not loaded; use one saved by this package"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except CheckpointError:
+        raise
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path}: is truncated or damaged") from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a checkpoint")

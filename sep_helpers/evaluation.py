@@ -36,6 +36,7 @@ def separate(separator: nn.Module, mixture: Tensor) -> Tensor:
     the separator's device; the float32 result is where the mixture is. Raises EvaluationError
     if the answer has another length, MetricError if it is not finite.
     """
+    mixture = _waveform(mixture)
     device = next((p.device for p in separator.parameters()), mixture.device)
     with torch.inference_mode(), evaluating(separator):
         estimates = separator(mixture[None].to(device))
@@ -43,6 +44,17 @@ def separate(separator: nn.Module, mixture: Tensor) -> Tensor:
         raise EvaluationError(f"{type(separator).__name__} made {tuple(estimates.shape)} of "
                               f"{(1, len(mixture))}: a separator gives (batch, source, same time)")
     return match_level(estimates[0].float().to(mixture.device), mixture)
+
+
+def _waveform(mixture: Tensor) -> Tensor:
+    """The mixture as float32, if it is one finite waveform. Raises EvaluationError."""
+    mixture = torch.as_tensor(mixture)
+    if mixture.dim() != 1 or not len(mixture) or not mixture.is_floating_point():
+        raise EvaluationError(f"the mixture is {tuple(mixture.shape)} of {mixture.dtype}: give one "
+                              "waveform (time,) of floats, as audio.load_any reads it")
+    if not torch.isfinite(mixture).all():
+        raise EvaluationError("the mixture has NaN or infinite samples: export it again")
+    return mixture.float()
 
 
 @contextmanager

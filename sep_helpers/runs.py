@@ -24,8 +24,7 @@ class Run:
         checkpoints.clean(self.folder)
         file = self.folder / "config.yaml"
         if file.exists():
-            saved = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-            checkpoints.refuse_difference(saved, config, self.folder)
+            checkpoints.refuse_difference(_read_config(file), config, self.folder)
         else:
             _replace(file, yaml.safe_dump(config, sort_keys=False))
 
@@ -73,6 +72,17 @@ def board(folder: str | Path) -> pd.DataFrame:
                      "best val SI-SNR (dB)": past["val_si_snr"].max(),
                      "minutes": past["seconds"].sum() / 60})
     return pd.DataFrame(rows)
+
+
+def _read_config(file: Path) -> dict:
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        config = None
+    if not isinstance(config, dict):
+        raise checkpoints.CheckpointError(f"{file}: is damaged: delete it, and the run goes on "
+                                          "from its checkpoint")
+    return config
 
 
 def _replace(file: Path, text: str) -> None:

@@ -1,5 +1,7 @@
 """A view's table, one line a source: its columns, its CSV, what it must not say, what it uses."""
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -35,8 +37,17 @@ WHOLE = ["length", "source", "start", "stop", "offset"]     # whole numbers
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a view; the same table gives the same bytes."""
-    table.to_csv(path, index=False, lineterminator="\n")
+    """Write a view, whole or not at all; the same table gives the same bytes."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        table.to_csv(draft, index=False, lineterminator="\n")
+        os.replace(draft, path)
+    except OSError as error:
+        raise ViewError(f"{path}: could not be written ({error}): is the disk full?") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
 
 
 def read_csv(path: str | Path, corpus: Corpus) -> pd.DataFrame:

@@ -30,6 +30,9 @@ from sep_helpers.view_table import (  # noqa: F401
     write_csv,
 )
 
+WHOLE = {"n_sources": 1, "n_mixtures": 1, "seed": 0, "sample_rate": 1}      # the smallest
+RANGES = {"seconds": (0.01, 3600), "rms_db": (-100, 0), "level_db": (0, 60), "speed": (0, 0.9)}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -48,10 +51,29 @@ class Recipe:
     seed: int = 0
     sample_rate: int = 8000
 
+    def __post_init__(self):
+        for key, smallest in WHOLE.items():
+            value = getattr(self, key)
+            if type(value) is not int or value < smallest:
+                raise ViewError(f"recipe {self.name!r}: {key}={value!r} must be a whole number, "
+                                f"{smallest} or more")
+        for key, (low, high) in RANGES.items():
+            value = getattr(self, key)
+            if key == "seconds" and value is None:
+                continue
+            if type(value) not in (int, float) or not low <= value <= high:
+                raise ViewError(f"recipe {self.name!r}: {key}={value!r} must be a number from "
+                                f"{low} to {high}")
+
     @classmethod
     def load(cls, path: str | Path) -> "Recipe":
         """Read a recipe from YAML. Raises ViewError for an unknown or missing key."""
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            values = None
+        if not isinstance(values, dict):
+            raise ViewError(f"{path}: is no recipe: write a YAML file of lines like 'split: train'")
         known = [f.name for f in fields(cls)]
         faults = ([f"unknown key {key!r}" for key in values if key not in known]
                   + [f"no key {key!r}" for key in ("name", "split") if key not in values])

@@ -36,9 +36,9 @@ class Preset:
     name: str  # smoke, laptop, t4 or full
     note: str  # who it is for, in a few words
     model: dict = field(repr=False)  # what it changes in a Conv-TasNet config (the paper's letters)
-    segment_seconds: float = 2.0  # length of a training mixture
+    segment_seconds: float = 1.5  # length of a training mixture: short ones leave time for many
     batch: int = 1  # mixtures a step: on a CPU, many small steps learn more in the same time
-    steps_per_epoch: int = 1000  # steps between two validations
+    steps_per_epoch: int = 1300  # steps between two validations
     epochs: int = 10  # validations in the whole training
     learning_rate: float = 1e-3  # of Adam, after the warm-up
     warmup: int = 200  # steps in which the learning rate climbs from 0
@@ -46,7 +46,7 @@ class Preset:
     speed: float = 0.16  # training voices are sped up or slowed down by up to this part
     n_val: int = 40  # mixtures of the validation view
     n_test: int = 100  # mixtures of the test view
-    max_minutes: float = 10.0  # a training stops here, wherever it is
+    max_minutes: float = 20.0  # a training stops here, wherever it is
 
 
 TINY = dict(N=32, L=32, B=16, H=32, Sc=16, P=3, X=3, R=1, norm="gLN", mask="relu")
@@ -59,7 +59,7 @@ PRESETS = {preset.name: preset for preset in (
            n_val=4, n_test=4, max_minutes=0.3),
     Preset("laptop", "minutes a training, on a CPU", SMALL),
     Preset("t4", "Colab's free GPU", PAPER,
-           batch=8, steps_per_epoch=250, epochs=20, warmup=500,
+           segment_seconds=2.0, batch=8, steps_per_epoch=250, epochs=20, warmup=500,
            n_val=100, n_test=200, max_minutes=45.0),
     Preset("full", "a night on a big GPU", PAPER,
            segment_seconds=3.0, batch=16, steps_per_epoch=1000, epochs=100, warmup=2000,

@@ -127,3 +127,36 @@ def test_the_board_lists_every_run(tmp_path):
     assert list(table["best val SI-SNR (dB)"])[:2] == [3.0, 4.0]
     assert list(history(tmp_path / "a")["val_si_snr"]) == [1.0, 3.0, 2.0]
     assert history(tmp_path / "c").empty
+
+
+def test_a_truncated_newest_falls_back_wherever_it_was_cut(tmp_path):
+    file = tmp_path / "x.pt"
+    checkpoints.save(file, {"n": 1})
+    checkpoints.save(file, {"n": 2, "weights": torch.randn(30_000)})
+    whole = file.read_bytes()
+    for cut in range(0, len(whole) - 1, len(whole) // 40):
+        file.write_bytes(whole[:cut])
+        with pytest.warns(UserWarning, match="going on from x.pt.previous"):
+            assert checkpoints.load(file)["n"] == 1
+
+
+def test_flipped_bytes_are_noticed(tmp_path):
+    file = tmp_path / "x.pt"
+    checkpoints.save(file, {"weights": torch.randn(30_000)})
+    content = bytearray(file.read_bytes())
+    content[60_000:60_050] = bytes(50)
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match="x.pt: is "):
+        checkpoints.load(file)
+
+
+@pytest.mark.parametrize("text", ["", "a: [1", "- a", "\x00\x01", "just words"])
+def test_a_damaged_config_of_a_run_names_the_remedy(tmp_path, text):
+    config = {"model": {"X": 2}}
+    Run(tmp_path / "run", config).save({"history": []})
+    (tmp_path / "run" / "config.yaml").write_text(text)
+    with pytest.raises(CheckpointError, match="config.yaml: is damaged: delete it") as error:
+        Run(tmp_path / "run", config)
+    assert "\n" not in str(error.value)
+    (tmp_path / "run" / "config.yaml").unlink()
+    assert Run(tmp_path / "run", config).load() is not None

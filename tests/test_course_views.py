@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from toy_corpus import make_corpus
 
 from sep_helpers import corpora, course_views
@@ -123,3 +125,16 @@ def test_recipes_say_why_they_differ():
     recipes = [Recipe.load(course_views.FOLDER / f"{name}.yaml") for name in ("train", *FROZEN)]
     assert len({recipe.seed for recipe in recipes}) == 4
     assert [recipe.speed > 0 for recipe in recipes] == [True, False, False, False]
+
+
+def test_a_corpus_of_few_voices_validates_on_voices_that_train(tmp_path, capsys):
+    for speaker in ("ann", "bob", "cat"):
+        (tmp_path / speaker).mkdir()
+        for take in range(4):
+            wave = 0.1 * np.random.default_rng((ord(speaker[0]), take)).standard_normal(8000)
+            soundfile.write(tmp_path / speaker / f"{take}.wav", wave, 8000)
+    corpus = corpora.open_corpus(tmp_path)
+    view = course_views.frozen_view("val", corpus, 5)
+    assert len(view) == 5 and "few voices" in capsys.readouterr().out
+    kept_out = set(corpus.select(split="val")["file"])
+    assert {cut.file for item in view for cut in item["cuts"]} <= kept_out

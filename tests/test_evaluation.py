@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from sep_helpers import metrics
+from sep_helpers import evaluation, metrics, models
 from sep_helpers.evaluation import (
     EvaluationError,
     confidence_interval,
@@ -301,3 +301,17 @@ def test_progress_is_for_long_work_only(capsys):
     evaluate(mixture_system(), ITEMS, "quick", bss=False)
     said = capsys.readouterr()
     assert said.out == "" and said.err == ""
+
+
+@pytest.mark.parametrize("mixture, message", [
+    (torch.zeros(2, 100), r"the mixture is \(2, 100\) of torch.float32: give one waveform"),
+    (torch.zeros(0), "give one waveform"),
+    (torch.zeros(100, dtype=torch.int16), "of torch.int16"),
+    (torch.full((100,), float("nan")), "NaN or infinite samples"),
+])
+def test_what_is_no_waveform_is_not_separated(mixture, message):
+    tiny = models.build({"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 4, "Sc": 4, "X": 1,
+                         "R": 1})
+    with pytest.raises(evaluation.EvaluationError, match=message):
+        evaluation.separate(tiny, mixture)
+    assert evaluation.separate(tiny, torch.randn(100, dtype=torch.float64)).dtype == torch.float32

@@ -4,13 +4,14 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
 from torch.utils.data import DataLoader
 from toy_corpus import RATE, make_corpus
 
-from sep_helpers import audio
+from sep_helpers import audio, views
 from sep_helpers.corpora import CorpusError, open_corpus
 from sep_helpers.views import (
     Cut,
@@ -288,3 +289,35 @@ def test_collate_pads_and_keeps_lengths(corpus):
         assert not batch["sources"][row, :, length:].any()
         assert not batch["mixture"][row, length:].any()
 
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"n_sources": 0}, "n_sources=0 must be a whole number, 1 or more"),
+    ({"n_sources": 1.5}, "n_sources=1.5 must be a whole number"),
+    ({"n_mixtures": 0}, "n_mixtures=0"), ({"seed": -1}, "seed=-1"),
+    ({"seconds": -2.0}, "seconds=-2.0 must be a number from"),
+    ({"seconds": "two"}, "seconds='two'"),
+    ({"rms_db": float("nan")}, "rms_db=nan"), ({"level_db": -1.0}, "level_db=-1.0"),
+    ({"speed": 1.5}, "speed=1.5"),
+])
+def test_a_recipe_that_cannot_be_drawn_is_refused_when_it_is_made(change, message):
+    with pytest.raises(ViewError, match=message):
+        replace(TRAIN, **change)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- train", "words", "\t:"])
+def test_a_file_that_is_no_recipe_is_named(tmp_path, text):
+    (tmp_path / "r.yaml").write_text(text)
+    for path in (tmp_path / "r.yaml", tmp_path / "missing.yaml"):
+        with pytest.raises(ViewError, match=r"\.yaml: is no recipe") as error:
+            views.Recipe.load(path)
+        assert "\n" not in str(error.value)
+
+
+def test_a_view_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    table = pd.DataFrame({"a": [1]})
+    views.write_csv(table, tmp_path / "v.csv")
+    monkeypatch.setattr(pd.DataFrame, "to_csv", lambda *a, **k: (_ for _ in ()).throw(OSError(28)))
+    with pytest.raises(ViewError, match="v.csv: could not be written"):
+        views.write_csv(table, tmp_path / "v.csv")
+    assert [p.name for p in tmp_path.iterdir()] == ["v.csv"]

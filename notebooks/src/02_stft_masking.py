@@ -88,7 +88,8 @@ for ax, (name, tone) in zip(axes, tones.items(), strict=True):
     ax.set(title=f"A tone of {name}", xlabel="frequency (kHz)", ylim=(-100, 5))
 axes[0].set_ylabel("level (dB)")
 axes[1].legend()
-print(f"{n_fft} samples are {1000 * n_fft / rate:.0f} ms; the FFT's frequencies lie {grid[1]:.2f} Hz apart")
+print(f"{n_fft} samples are {1000 * n_fft / rate:.0f} ms; the FFT's frequencies lie {grid[1]:.2f} Hz "
+      "apart")
 
 # %% [markdown]
 # The answer depends on luck. On the left, the tone fits into the frame a whole number of times. On
@@ -157,8 +158,10 @@ def my_stft(x, n_fft=256, hop=64):
 
 compare("stft", my_stft, stft, mixture)
 Y = stft(mixture)
-print(f"{len(mixture)} samples -> {tuple(Y.shape)} = (freq, frame): a frame every {1000 * hop / rate:.0f} ms")
-print(f"{2 * Y.numel() / len(mixture):.1f} numbers for each sample: the frames overlap, much is said twice")
+print(f"{len(mixture)} samples -> {tuple(Y.shape)} = (freq, frame), a frame every "
+      f"{1000 * hop / rate:.0f} ms")
+print(f"{2 * Y.numel() / len(mixture):.1f} numbers for each sample: the frames overlap, and much is "
+      "said more than once")
 
 # %% [markdown]
 # As a picture, with time to the right and frequency upwards:
@@ -219,9 +222,9 @@ plots.spectrograms({"mixture": mixture} | dict(zip(names, sources, strict=True))
 
 # %% [markdown]
 # Take a minute to read it. Horizontal stripes are harmonics: the wider apart, the higher the voice.
-# They bend when the speaker's melody does. Broad dark bands between bright ones are the vowel: the
-# mouth's resonances. Clouds without stripes high up are *s* and *sh*, and a bright line from bottom
-# to top is a *t* or a *k*.
+# They bend when the speaker's melody does. The broad bright bands, which the stripes fade in and
+# out of, are resonances of the mouth: they make the vowel. Clouds without stripes, high up, are *s*
+# and *sh*, and a bright line from bottom to top is a *t* or a *k*.
 #
 # In the mixture, you can still tell which stripes belong together. Hold that thought.
 #
@@ -565,9 +568,10 @@ player(tracks, rate, "Separated with a stencil")
 #
 # ### What is the best mask?
 #
-# In some bin, voice 1 has the size 2 and voice 2 the size 1. The binary mask gives it all to voice
-# 1. A fair division by size gives voice 1 two thirds. Which comes nearer to the truth? **Predict
-# first**, then let us ask twenty thousand such bins, whose phases know nothing of each other.
+# In some bin, the first voice has the size 2 and the second the size 1. The binary mask gives the
+# bin to the first. A fair division by size would give it two thirds. Which comes nearer to the
+# truth? **Predict first**, then let us ask twenty thousand such bins, whose phases know nothing of
+# each other.
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -802,7 +806,7 @@ plt.show()
 
 # %%
 ratio = S[0] / S[1]
-fit = (ratio.abs() > 1) & (ratio.abs() < 1.7) & (ratio.angle() > 1.9) & (ratio.angle() < 2.3)
+fit = (ratio.abs() > 1.2) & (ratio.abs() < 1.5) & (ratio.angle() > 2) & (ratio.angle() < 2.4)
 f, k = divmod(int((Y.abs() * fit).argmax()), Y.shape[1])                # a loud bin, well shared
 one, two = (S[i, f, k] / Y[f, k] for i in (0, 1))                       # turned so that Y lies flat
 
@@ -823,10 +827,13 @@ plt.show()
 
 # %% [markdown]
 # The best real mask drops a perpendicular from the voice's arrow onto the mixture's line. That is
-# the **phase-sensitive mask**, $\text{PSM} = |S_i| / |Y| \cdot \cos(\angle S_i - \angle Y)$:
-# whoever knows that the phase will be wrong should ask for less. (From here on it is cut off below
-# 0 and above 1, as most networks can only say numbers in between.) Notebook 03 uses it as a
-# training target.
+# the **phase-sensitive mask**, $\text{PSM} = |S_i| / |Y| \cdot \cos(\angle S_i - \angle Y)$: whoever
+# knows that the phase will be wrong should ask for less than the voice's full size. (From here on
+# it is cut off below 0 and above 1, as most networks can only say numbers in between.) Notebook 03
+# uses it as a training target.
+#
+# And look at the errors: in this bin they are nearly the same for all four. What lies *across* the
+# mixture remains, whatever a real mask says.
 #
 # Now let us take the phase apart from the rest. **Predict first**, from best to worst:
 #

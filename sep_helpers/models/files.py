@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -27,8 +28,12 @@ def save(separator, path: str | Path, half: bool = False, **card) -> None:
     try:
         save_file(weights, draft, metadata=header)
         os.replace(draft, path)
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path}: could not be saved ({error}): check the folder and "
+                             "the space on its disk") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 def load(path: str | Path):

@@ -233,3 +233,4 @@ def test_what_a_broken_off_run_trained_is_kept_and_a_finished_one_begins_anew(
     mark.unlink()                                    # it finished
     runner.begin(work, "laptop")
     assert not trained.exists()
+    assert (tmp_path / "course.previous/work/last.pt").read_text() == "epoch 3", "moved, not lost"
