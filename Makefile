@@ -31,6 +31,7 @@ lab: .venv/installed  ## JupyterLab on the notebooks   [ARGS=--allow-root]
 
 notebooks: .venv/installed  ## build the notebooks from notebooks/src   [REPO=owner/name stamps another repository]
 	@$(BIN)/python notebooks/build.py $(if $(REPO),--repo "$(REPO)")
+	@$(BIN)/python notebooks/results.py
 
 site: .venv/installed  ## write site/ again from the last run, without running anything
 	@$(BIN)/python notebooks/course.py --pages-only
