@@ -88,7 +88,7 @@ def check(estimates: Tensor, sources: Tensor) -> None:
     """Refuse what has no figure. Raises MetricError."""
     if estimates.shape != sources.shape:
         raise MetricError(f"estimates {tuple(estimates.shape)} and sources {tuple(sources.shape)} "
-                          "differ in shape: give as many signals of the same length; pad a lost tail")
+                          "differ in shape: give as many, of the same length; pad a lost tail")
     for name, x in {"estimates": estimates, "sources": sources}.items():
         if x.shape[-1] == 0 or not torch.isfinite(x).all():
             raise MetricError(f"the {name} {tuple(x.shape)} are empty or hold NaN or infinity: "

@@ -2,8 +2,8 @@
 
     make studies ONLY=voice_separator        a quarter of an hour on two cores; resumable
 
-The `laptop` network, trained twice as long and on longer mixtures. Writes assets/checkpoints/voice_separator
-and a card for each test view in assets/cards.
+The `laptop` network, trained twice as long and on longer mixtures. Writes
+assets/checkpoints/voice_separator and a card for each test view in assets/cards.
 """
 
 import sys
