@@ -54,9 +54,14 @@ def test_the_code_is_clean():
 
 # --- make
 
+FROM_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PRESET", "CORPUS", "ONLY", "ARGS")
+
+
 def make(*arguments, cwd=ROOT, **env):
+    """make as at a prompt, also where `make test` runs this: nothing of the outer one comes in."""
+    outside = {key: value for key, value in os.environ.items() if key not in FROM_MAKE}
     return subprocess.run(["make", *arguments], cwd=cwd, capture_output=True, text=True,
-                          env=os.environ | env)
+                          env=outside | env)
 
 
 @pytest.fixture
