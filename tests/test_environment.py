@@ -54,7 +54,8 @@ def test_the_code_is_clean():
 
 # --- make
 
-FROM_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PRESET", "CORPUS", "ONLY", "ARGS")
+FROM_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES",
+             "PRESET", "CORPUS", "ONLY", "ARGS", "REPO", "PYTHON")
 
 
 def make(*arguments, cwd=ROOT, **env):
