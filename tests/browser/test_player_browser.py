@@ -1,6 +1,8 @@
 """The player in headless Chromium: what is heard is captured from its audio graph and measured."""
 
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -427,6 +429,25 @@ def test_a_notebook_rendered_to_html_plays_all_its_players(page, serve, tmp_path
         page.locator(".round").nth(number).click()
         page.wait_for_function(f"sepPlayers.list[{number}].state.position > 0.1")
     assert [state(page, i)["playing"] for i in (0, 1)] == [False, True]
+
+
+def test_the_courses_own_pages_play_their_players(page, serve, tmp_path):
+    nbformat = pytest.importorskip("nbformat")
+    sys.path.insert(0, str(Path(__file__).parents[2] / "notebooks"))
+    import pages
+    import render
+
+    shown = player({"a": LOW, "b": HIGH}, RATE, "On the site")
+    cell = nbformat.v4.new_code_cell("player(...)", outputs=[
+        nbformat.v4.new_output("execute_result", {"text/html": shown.data}, execution_count=1)])
+    body = render.body(nbformat.v4.new_notebook(cells=[cell]), tmp_path)
+    html = f"<style>{pages.style()}</style><main>{body}</main>"
+    (tmp_path / "index.html").write_text(html, "utf-8")
+    page.goto(serve(tmp_path))
+    page.locator(".round").click()
+    page.wait_for_function("sepPlayers.list[0].state.position > 0.1")
+    page.keyboard.press("2")
+    page.wait_for_function("sepPlayers.list[0].state.heard === 1")
 
 
 @pytest.mark.parametrize("width", [400, 648, 1240])
