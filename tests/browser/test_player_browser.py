@@ -194,7 +194,7 @@ def test_play_seek_loop_and_pause_do_not_click(show):
 def level(page) -> float:
     """dB of the next 0.4 s of sound, once what was done last can be heard."""
     start = page.evaluate("sepPlayers.context.currentTime * sepPlayers.rate + 512")
-    page.wait_for_function(f"window.heard.at(-1)[0] > {start + 3200}")
+    page.wait_for_function(f"window.heard.length && window.heard.at(-1)[0] > {start + 3200}")
     blocks = [block for frame, block in page.evaluate("window.heard") if 0 < frame - start < 3200]
     return 10 * np.log10(np.mean(np.square(blocks)))
 
