@@ -204,6 +204,8 @@ def main() -> None:
         os.environ["SEP_CORPUS"] = str(Path(options.corpus).expanduser().resolve())
     try:
         if not options.pages_only:
+            if options.preset != "auto":
+                os.environ["SEP_PRESET"] = options.preset       # what was asked for here wins
             preset = workspace.choose(options.preset).name
             if options.corpus:
                 corpora.open_corpus(options.corpus)     # say what is wrong with it before all else

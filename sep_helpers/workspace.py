@@ -38,7 +38,7 @@ class Preset:
     model: dict = field(repr=False)  # what it changes in a Conv-TasNet config (the paper's letters)
     segment_seconds: float = 1.5  # length of a training mixture: short ones leave time for many
     batch: int = 1  # mixtures a step: on a CPU, many small steps learn more in the same time
-    steps_per_epoch: int = 1300  # steps between two validations
+    steps_per_epoch: int = 1200  # steps between two validations
     epochs: int = 10  # validations in the whole training
     learning_rate: float = 1e-3  # of Adam, after the warm-up
     warmup: int = 200  # steps in which the learning rate climbs from 0
