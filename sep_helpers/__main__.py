@@ -1,0 +1,42 @@
+"""The command line: `python -m sep_helpers COMMAND ...`; `--help` lists the commands.
+
+Each command is a module of `sep_helpers.commands`. Exit codes: 0 done, 1 something is wrong with
+what was given (one line says what), 2 the command was not understood, 130 interrupted.
+"""
+
+import argparse
+import sys
+from importlib import import_module
+
+from sep_helpers import __version__
+from sep_helpers.commands import COMMANDS
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command, made of what each command's module adds to it."""
+    top = argparse.ArgumentParser(prog="python -m sep_helpers", description=(
+        "Separate sounds, train separators, and look at what came of it."))
+    top.add_argument("--version", action="version", version=f"sep_helpers {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        import_module(f"sep_helpers.commands.{name}").add(commands)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the package's own errors become one line on stderr and exit code 1."""
+    args = parser().parse_args(argv)
+    try:
+        return args.run(args) or 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not type(error).__module__.startswith("sep_helpers."):
+            raise
+        print(f"{args.command}: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

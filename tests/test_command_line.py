@@ -1,0 +1,58 @@
+"""The command line as a whole; each command has tests of its own."""
+
+import pytest
+
+from sep_helpers import commands
+from sep_helpers.__main__ import main, parser
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(f"    {name}" in shown for name in commands.COMMANDS)
+
+
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_every_command_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0 and f"sep_helpers {name}" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_refused_with_those_there_are(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["sing"])
+    assert stop.value.code == 2 and "runs" in capsys.readouterr().err
+
+
+def test_the_packages_own_error_is_one_line_and_exit_code_1(monkeypatch, capsys):
+    from sep_helpers import runs
+
+    class Broken(ValueError):
+        __module__ = "sep_helpers.runs"
+
+    def board(folder):
+        raise Broken(f"{folder}: is damaged: delete it")
+
+    monkeypatch.setattr(runs, "board", board)
+    assert main(["runs", "x"]) == 1
+    assert capsys.readouterr().err == "runs: x: is damaged: delete it\n"
+
+
+def test_an_error_of_somebody_else_is_not_hidden(monkeypatch):
+    from sep_helpers import runs
+
+    monkeypatch.setattr(runs, "board", lambda folder: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["runs", "x"])
+
+
+def test_the_board_of_an_empty_folder_says_so(tmp_path, capsys):
+    assert main(["runs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"no runs in {tmp_path}\n"
+
+
+def test_the_parser_is_the_same_every_time():
+    assert parser().format_help() == parser().format_help()
