@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "sep_helpers"
 ORDER = [   # from the ground up: a module imports only what stands before it
-    "_torchaudio", "audio", "own_folder", "corpora", "view_table", "views", "course_views",
+    "_torchaudio", "logs", "audio", "own_folder", "corpora", "view_table", "views", "course_views",
     "stft", "masks", "losses", "permutation", "models", "metrics", "evaluation", "cards",
     "checkpoints", "runs", "training", "plots_style", "plots_training", "plots_results", "plots",
     "progress", "player", "artifacts", "workspace", "checks", "commands", "__main__",
