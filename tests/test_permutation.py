@@ -68,7 +68,8 @@ def test_gradient_flows_through_the_chosen_pairs_only():
     value.sum().backward()
     direct = estimates.detach().clone().requires_grad_()
     si_snr(reorder(direct, permutation), sources).mean(-1).sum().backward()
-    assert torch.equal(estimates.grad, direct.grad) and estimates.grad.abs().sum() > 0
+    assert torch.allclose(estimates.grad, direct.grad, rtol=1e-4, atol=1e-6)
+    assert estimates.grad.abs().sum() > 0
 
 
 def test_padding_does_not_count():
