@@ -17,6 +17,7 @@ from sep_helpers.plots_results import (  # noqa: F401
     improvement_histogram,
     input_vs_improvement,
     matrix,
+    spread,
 )
 from sep_helpers.plots_style import (  # noqa: F401
     COLOURS,

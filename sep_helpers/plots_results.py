@@ -93,6 +93,28 @@ def input_vs_improvement(table: pd.DataFrame, metric: str = "si_sdr",
 
 
 @figure
+def spread(board: pd.DataFrame, views: tuple[str, ...] = ("seen", "unseen"),
+           title: str = "What the seeds agree on") -> Figure:
+    """The board of `sweeps.run`: each run a dot, each variant's mean a bar, its first on top."""
+    variants = list(board["variant"].unique())
+    fig, ax = plt.subplots(figsize=(9, 1.5 + 0.42 * len(variants)))
+    for shift, view, colour, marker in zip(np.linspace(-0.16, 0.16, len(views)), views, COLOURS,
+                                           MARKERS, strict=False):
+        for place, variant in enumerate(variants):
+            values = board.loc[board["variant"] == variant, view]
+            ax.plot(values, np.full(len(values), place + shift), marker, color=colour,
+                    markersize=6, alpha=0.65, linestyle="none", markeredgewidth=0,
+                    label=None if place else f"{view}, one run")
+            ax.plot(values.mean(), place + shift, "|", color=colour, markersize=15,
+                    markeredgewidth=2.5, label=None if place else f"{view}, mean")
+    ax.set_yticks(range(len(variants)), variants)
+    ax.invert_yaxis()
+    ax.set(xlabel=METRICS["si_sdri"], title=title)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return fig
+
+
+@figure
 def matrix(values: Tensor, rows: list[str] | None = None, columns: list[str] | None = None,
            chosen=None, title: str = "Every estimate against every source",
            unit: str = "SI-SNR (dB)") -> Figure:

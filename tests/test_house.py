@@ -27,6 +27,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "checkpoints",
     "runs",
     "training",
+    "sweeps",
     "plots_style",
     "plots_training",
     "plots_results",

@@ -37,6 +37,8 @@ SUMMARY = pd.DataFrame({"system": ["mixture", "net", "IRM"], "view": "test", "me
                         "mean": [0.0, 5.0, 12.0], "low": [0.0, 4.5, np.nan],
                         "high": [0.0, 6.0, np.nan], "text": ["0.0", "5.0 (4.5 to 6.0)", "12.0"]})
 RESULTS = results(one=[1.0, 2.0, 2.5, 9.0], two=[4.0, 4.0, 4.0, 4.0])
+BOARD = pd.DataFrame({"variant": ["X4", "X4", "X8"], "seed": [0, 1, 0], "seen": [1.0, 3.0, 4.0],
+                      "unseen": [0.5, 1.5, 3.0]})
 SCORES = torch.tensor([[-3.0, 12.0], [9.0, -7.5]])
 EVERY = {
     "waveforms": lambda: plots.waveforms(TRACKS, RATE),
@@ -50,6 +52,7 @@ EVERY = {
     "comparison": lambda: plots.comparison(SUMMARY, oracles=("IRM",)),
     "improvement_histogram": lambda: plots.improvement_histogram(RESULTS),
     "input_vs_improvement": lambda: plots.input_vs_improvement(RESULTS),
+    "spread": lambda: plots.spread(BOARD),
     "matrix": lambda: plots.matrix(SCORES, chosen=torch.tensor([1, 0])),
 }
 
@@ -314,3 +317,11 @@ def test_a_notebook_shows_every_figure_once():
     pictures = [sum("image/png" in output.get("data", {}) for output in cell["outputs"])
                 for cell in notebook["cells"]]
     assert pictures == [1, 0, 1]
+
+
+def test_spread_shows_every_run_and_every_mean():
+    ax = plots.spread(BOARD).axes[0]
+    drawn = [sorted(line.get_xdata()) for line in ax.lines]
+    assert drawn == [[1.0, 3.0], [2.0], [4.0], [4.0], [0.5, 1.5], [1.0], [3.0], [3.0]]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["X4", "X8"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]                       # the first one on top

@@ -1,0 +1,93 @@
+"""A sweep trains every network with every seed, goes on where it broke off, and adds up."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from sep_helpers import corpora, evaluation, models, sweeps, workspace
+from sep_helpers.checkpoints import CheckpointError
+
+CERTAIN = ["variant", "seed", "parameters", "steps", "val", "seen", "unseen"]   # not the seconds
+
+
+class Interrupted(Exception):
+    """Somebody stops the sweep."""
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return corpora.embedded()
+
+
+@pytest.fixture
+def sweep():
+    smoke = sweeps.load("tasnet_xr", "smoke")
+    return replace(smoke, configs=dict(list(smoke.configs.items())[:2]))
+
+
+def quiet(_):
+    pass
+
+
+def test_every_preset_has_its_sweep_and_every_run_its_own_network():
+    for preset in workspace.PRESETS:
+        sweep = sweeps.load("tasnet_xr", preset)
+        assert len(sweep.runs) == len(set(sweep.runs)) == len(sweep.configs) * sweep.seeds
+        told = [tuple(config.values()) for config in sweep.configs.values()]
+        assert len(set(told)) == len(told)
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(sweeps.SweepError, match="no sweep for preset 'night'") as caught:
+        sweeps.load("tasnet_xr", "night")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "odd.yaml").write_text("base: {name: conv_tasnet, Q: 3}\nvariants: {a: {}}\n"
+                                       "presets: {smoke: {}}")
+    with pytest.raises(models.ConfigError, match="unknown key 'Q'"):
+        sweeps.load("odd", "smoke", tmp_path)
+    with pytest.raises(sweeps.SweepError, match="make studies ONLY=odd"):
+        sweeps.stored("odd", tmp_path)
+
+
+def test_both_tables_tell_every_run(sweep, corpus, tmp_path):
+    board, mixtures = sweeps.run(sweep, corpus, tmp_path, tell=quiet)
+    assert list(zip(board["variant"], board["seed"], strict=True)) == sweep.runs
+    assert mixtures.shape == (2 * sweep.n_test, len(sweep.runs))
+    for line in board.to_dict("records"):
+        column = mixtures[f"{line['variant']}, seed {line['seed']}"]
+        for view in ("seen", "unseen"):
+            assert column[view].mean() == pytest.approx(line[view], abs=2e-3)
+        with torch.device("meta"):
+            network = models.build(sweep.configs[line["variant"]])
+        assert line["parameters"] == models.count_parameters(network)
+        assert line["steps"] == sweep.epochs * sweep.steps
+    assert board["seen"].nunique() == len(board)         # other weights, other data: other figures
+    again = sweeps.stored(sweep.name, tmp_path)
+    pd.testing.assert_frame_equal(again[0], board)
+    pd.testing.assert_frame_equal(again[1], mixtures)
+
+
+def test_a_sweep_that_broke_off_goes_on_and_ends_alike(sweep, corpus, tmp_path, monkeypatch):
+    unbroken, _ = sweeps.run(sweep, corpus, tmp_path / "unbroken", tell=quiet)
+    measured, evaluate = [], evaluation.evaluate
+    monkeypatch.setattr(evaluation, "evaluate",
+                        lambda *a, **k: measured.append(a[2]) or evaluate(*a, **k))
+
+    def stop_after_three(line):
+        if "run 3" in line:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        sweeps.run(sweep, corpus, tmp_path / "broken", tell=stop_after_three)
+    assert len(sweeps.stored(sweep.name, tmp_path / "broken")[0]) == 3     # what there is, is told
+    resumed, _ = sweeps.run(sweep, corpus, tmp_path / "broken", tell=quiet)
+    assert len(measured) == 2 * len(sweep.runs)          # two views a run, and nothing twice
+    pd.testing.assert_frame_equal(resumed[CERTAIN], unbroken[CERTAIN])
+
+
+def test_another_sweep_is_not_mixed_into_a_folder(sweep, corpus, tmp_path):
+    sweeps.run(replace(sweep, seeds=1), corpus, tmp_path, tell=quiet)
+    with pytest.raises(CheckpointError, match="learning_rate"):
+        sweeps.run(replace(sweep, seeds=1, learning_rate=1.0), corpus, tmp_path, tell=quiet)
