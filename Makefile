@@ -14,7 +14,7 @@ $(error no folder '$(CORPUS)': CORPUS is a folder of recordings, one folder a sp
 endif
 endif
 
-.PHONY: help course test lab notebooks site bench studies voices
+.PHONY: help course test lab notebooks site bench studies voices sounds music
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -44,6 +44,12 @@ studies: .venv/installed  ## the sweeps of notebooks/studies   [ONLY=name] [PRES
 
 voices: .venv/installed  ## render the embedded corpus again (espeak-ng, flite, festival)
 	@$(BIN)/python assets/render_voices.py
+
+sounds: .venv/installed  ## render the embedded sound categories again
+	@$(BIN)/python assets/render_sounds.py
+
+music: .venv/installed  ## render the embedded music again (fluidsynth)
+	@$(BIN)/python assets/render_music.py
 
 # Every script of a folder, or the one that ONLY names.
 define each

@@ -1,6 +1,6 @@
 """Draw the README's picture and write its sounds: the shipped network on an ordinary mixture.
 
-    python notebooks/figures.py      assets/figures/separation.png and assets/sounds/*.flac
+    python notebooks/figures.py      assets/figures/separation.png and assets/demo/*.flac
 
 Ordinary: of all test mixtures of two unheard voices, ranked by what the network gains, the middle.
 """
@@ -57,6 +57,6 @@ if __name__ == "__main__":
     file = ASSETS / "figures" / "separation.png"
     picture(tracks, corpus.sample_rate, gain).savefig(file, dpi=100)
     Image.open(file).convert("RGB").quantize(256).save(file, optimize=True)    # a third of the size
-    (ASSETS / "sounds").mkdir(exist_ok=True)
+    (ASSETS / "demo").mkdir(exist_ok=True)
     for name in ("mixture", "estimate_1", "estimate_2"):
-        audio.write(ASSETS / "sounds" / f"{name}.flac", tracks[name], corpus.sample_rate)
+        audio.write(ASSETS / "demo" / f"{name}.flac", tracks[name], corpus.sample_rate)

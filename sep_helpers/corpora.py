@@ -75,9 +75,14 @@ class Corpus:
         return waveform
 
 
-def embedded() -> Corpus:
-    """The synthetic voices that come with the course (assets/voices)."""
-    return open_corpus(Path(__file__).parents[1] / "assets" / "voices")
+EMBEDDED = ("voices", "sounds", "music")
+
+
+def embedded(name: str = "voices", **options) -> Corpus:
+    """What comes with the course: "voices", "sounds" or "music"; options as of `open_corpus`."""
+    if name not in EMBEDDED:
+        raise CorpusError(f"no embedded corpus {name!r}: there are {', '.join(EMBEDDED)}")
+    return open_corpus(Path(__file__).parents[1] / "assets" / name, **options)
 
 
 def open_corpus(folder: str | Path, sample_rate: int = 8000,

@@ -87,6 +87,13 @@ def test_embedded_recordings_are_the_listed_ones(embedded):
         assert audio.rms_db(waveform[:200]) < -40 and audio.rms_db(waveform[-200:]) < -40, row.file
 
 
+def test_embedded_sounds_open_and_other_names_are_refused():
+    sounds = corpora.embedded("sounds")
+    assert len(sounds.table) == 120 and check(sounds) == []
+    with pytest.raises(CorpusError, match="no embedded corpus 'speech': there are voices, sounds"):
+        corpora.embedded("speech")
+
+
 def test_no_test_voice_and_no_test_sentence_was_heard_in_training(embedded):
     table = embedded.table
     train = embedded.select("train")

@@ -43,7 +43,7 @@ def test_the_map_knows_every_source_and_the_presets_are_the_packages():
 def test_the_sounds_are_those_of_the_shipped_network():
     network = models.load(ROOT / "assets/checkpoints/voice_separator/model.safetensors")
     tracks, _ = figures.ordinary(network, course_views.frozen_view("unseen", corpora.embedded()))
-    files = sorted((ROOT / "assets/sounds").glob("*.flac"))
+    files = sorted((ROOT / "assets/demo").glob("*.flac"))
     assert [file.stem for file in files] == ["estimate_1", "estimate_2", "mixture"]
     for file in files:
         difference = (audio.read(file, 8000) - tracks[file.stem]).abs().max()
@@ -52,7 +52,7 @@ def test_the_sounds_are_those_of_the_shipped_network():
 
 def test_pictures_and_sounds_are_light():
     assert (ROOT / "assets/figures/separation.png").stat().st_size < 400_000
-    assert sum(file.stat().st_size for file in (ROOT / "assets/sounds").iterdir()) < 100_000
+    assert sum(file.stat().st_size for file in (ROOT / "assets/demo").iterdir()) < 100_000
 
 
 def test_links_lead_somewhere():
