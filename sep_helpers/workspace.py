@@ -140,7 +140,7 @@ def start(preset: str = "auto", drive: bool = False) -> Workspace:
         _mount_drive()
     chosen = choose(preset)
     cuda = torch.cuda.is_available()
-    ws = Workspace(chosen, torch.device("cuda" if cuda else "cpu"), _make_folder(_work_folder()))
+    ws = Workspace(chosen, torch.device("cuda" if cuda else "cpu"), _make_folder(work_folder()))
     hardware = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
     print(f"Python {platform.python_version()} · torch {torch.__version__} · {hardware}")
     print(f"preset {chosen.name}: {chosen.note}")
@@ -165,7 +165,7 @@ def machine() -> str:
             f"Python {platform.python_version()}, torch {torch.__version__}")
 
 
-def _work_folder() -> Path:
+def work_folder() -> Path:
     """$SEP_WORK, else Drive where it is mounted, else `work` beside the package."""
     if os.environ.get("SEP_WORK"):
         return Path(os.environ["SEP_WORK"]).expanduser().resolve()

@@ -23,3 +23,11 @@ def make_corpus(folder, samples=(8000, 9000, 12000)) -> Corpus:
             lines.append(f"{file},{speaker},{'test' if kept_out else split},{length}")
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
     return open_corpus(folder)
+
+
+def make_sound(path, samples=9000, rate=RATE, channels=1):
+    """A file of soft noise; its folder is made, too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).standard_normal((samples, channels))
+    soundfile.write(path, 0.1 * noise, rate)
+    return path

@@ -1,0 +1,107 @@
+"""`evaluate MODEL ...`: how good is a separator, with intervals, and which of several is better."""
+
+from pathlib import Path
+
+from sep_helpers.commands import common
+
+EXAMPLES = """
+# the shipped network on the course's two test views
+python -m sep_helpers evaluate voice_separator
+# your run beside it, on 50 mixtures of each view, every figure kept in a table
+python -m sep_helpers evaluate work/runs/mine voice_separator --n 50 --csv figures.csv
+# on your own recordings, or on a view that you froze
+python -m sep_helpers evaluate work/runs/mine --corpus ~/recordings
+python -m sep_helpers evaluate work/runs/mine --corpus ~/recordings --view my_view.csv
+"""
+
+
+def add(commands) -> None:
+    """Add the command's parser."""
+    parser = common.parser(
+        commands, "evaluate", "how good a network is, with intervals",
+        "Measure networks on test views: the mean over the mixtures and its 95 % bootstrap "
+        "interval,\nbeside the mixture itself (the floor). Several networks are compared with the "
+        "first, mixture\nby mixture. The exit code is 1 if a mixture could not be measured.",
+        EXAMPLES)
+    parser.add_argument("models", nargs="+", metavar="MODEL",
+                        help="a .safetensors file, a run's folder, or a shipped network's name")
+    parser.add_argument("--view", type=Path, metavar="CSV",
+                        help="a frozen view (default: the test views seen and unseen)")
+    parser.add_argument("--n", type=int, help="only the first N mixtures of each view")
+    parser.add_argument("--bss", action="store_true", help="SDR by BSS-eval too, which is slower")
+    parser.add_argument("--csv", type=Path, metavar="FILE",
+                        help="write every figure, one line a mixture and source")
+    common.add_corpus(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args) -> int:
+    """Print the summary and the comparisons; 1 if a mixture could not be measured."""
+    import pandas as pd
+
+    from sep_helpers import evaluation, trained
+
+    models = {name: trained.load(name) for name in dict.fromkeys(args.models)}
+    rates = {model.sample_rate for model in models.values()}
+    if len(rates) > 1:
+        raise common.CommandError(f"networks for {sorted(rates)} Hz do not compare: evaluate them "
+                                  "one by one")
+    views = _views(args, common.open_corpus(args.corpus, rates.pop()))
+    systems = {"mixture": evaluation.mixture_system()} | models
+    table = pd.concat([evaluation.evaluate(system, view, name, view_name, args.bss)
+                       for view_name, view in views.items() for name, system in systems.items()])
+    for metric in ("si_sdri", "sdri") if args.bss else ("si_sdri",):
+        print(_summary(table, metric), "", sep="\n")
+    for line in _comparisons(table, list(models)):
+        print(line)
+    if args.csv:
+        _keep(table, args.csv)
+    return 1 if (table["error"] != "").any() else 0
+
+
+def _views(args, corpus) -> dict:
+    """name -> view, each with its first --n mixtures."""
+    from sep_helpers import course_views, views
+
+    if args.n is not None and args.n < 1:
+        raise common.CommandError(f"--n {args.n}: take one mixture at least")
+    if not args.view:
+        return course_views.test_views(corpus, args.n)
+    table = views.read_csv(args.view, corpus)
+    chosen = table["mixture_id"].unique()[:args.n]
+    return {args.view.stem: views.FrozenView(corpus, table[table["mixture_id"].isin(chosen)])}
+
+
+def _summary(table, metric: str) -> str:
+    from sep_helpers import evaluation
+
+    names = {"si_sdri": "SI-SDRi", "sdri": "SDRi"}
+    shown = evaluation.summary(table, metric)[["system", "view", "n", "failed", "text"]]
+    return shown.rename(columns={"text": f"{names[metric]} (dB), 95 %"}).to_string(index=False)
+
+
+def _comparisons(table, models: list[str]):
+    """A line for each later network and view: its gain over the first, paired by mixture."""
+    from sep_helpers import evaluation
+
+    for view, rows in table.groupby("view", sort=False):
+        first = rows[rows["system"] == models[0]]
+        for other in models[1:]:
+            mean, low, high = evaluation.paired_difference(rows[rows["system"] == other], first)
+            sure = "" if low > 0 or high < 0 else ": no difference shown"
+            yield (f"{view}: {other} - {models[0]} = {mean:+.2f} dB ({low:+.2f} to {high:+.2f}), "
+                   f"paired{sure}")
+
+
+def _keep(table, path: Path) -> None:
+    if path.exists():
+        print(f"{path} is replaced")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.tmp")
+        table.to_csv(draft, index=False)
+        draft.replace(path)
+    except OSError as error:
+        raise common.CommandError(f"{path} could not be written ({error}): check the folder and "
+                                  "the space on its disk") from error
+    print(f"{len(table)} lines in {path}")

@@ -1,0 +1,58 @@
+"""A trained separator, wherever it lies: a file, a run's folder, an artifact, the shipped one."""
+
+from pathlib import Path
+
+from sep_helpers import checkpoints, models
+
+SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "checkpoints"
+DEFAULT = "voice_separator"
+
+
+class TrainedError(ValueError):
+    """Nothing to open, in one line with the remedy."""
+
+
+def find(what: str | Path) -> Path:
+    """The model file that is meant by a path or by the name of a shipped network.
+
+    A .safetensors file, a folder with one in it, a checkpoint .pt, a run's folder (its best
+    epoch, or its last where no epoch is over). Raises TrainedError for anything else.
+    """
+    path = Path(what).expanduser()
+    if not path.exists() and (SHIPPED / path).is_dir():
+        path = SHIPPED / path
+    if path.is_file():
+        return path
+    if path.is_dir():
+        for name in ("best.pt", "last.pt"):
+            if checkpoints.exists(path / name):
+                return path / name
+        files = sorted(path.glob("*.safetensors"))
+        if len(files) == 1:
+            return files[0]
+        if files:
+            raise TrainedError(f"{path} holds {len(files)} networks ({files[0].name}, ...): name "
+                               "one of them")
+    names = ", ".join(sorted(folder.name for folder in SHIPPED.glob("*/")))
+    raise TrainedError(f"{what}: no network there: give a .safetensors file, the folder of a run, "
+                       f"or one that is shipped ({names})")
+
+
+def load(what: str | Path):
+    """The separator that `find` finds, with its weights, on the CPU, in evaluation mode."""
+    path = find(what)
+    if path.suffix == ".safetensors":
+        return models.load(path)
+    state = checkpoints.load(path)
+    try:
+        separator = models.build(state["config"]["model"])
+        separator.load_state_dict(state["model"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise TrainedError(f"{path}: is no run of a separator ({first_line(error)}): give the "
+                           "folder of a run that `train` made") from error
+    return separator.eval()
+
+
+def first_line(error: Exception) -> str:
+    """An error's first line, for a message that has to stay one."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,72 @@
+"""`python -m sep_helpers separate`, from the files to the exit code."""
+
+import pytest
+import soundfile
+import torch
+from toy_corpus import make_sound
+
+from sep_helpers import models
+from sep_helpers.__main__ import main
+
+TINY = {"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 8, "Sc": 4, "X": 1, "R": 1}
+
+
+@pytest.fixture
+def model(tmp_path):
+    torch.manual_seed(0)
+    models.save(models.build(TINY), tmp_path / "model.safetensors")
+    return ["--model", str(tmp_path / "model.safetensors")]
+
+
+def test_a_file_gets_its_voices_beside_it(tmp_path, model, capsys):
+    file = make_sound(tmp_path / "in" / "talk.flac", 22051, 22050, channels=2)
+    assert main(["separate", str(file), *model]) == 0
+    names = sorted(path.name for path in file.parent.iterdir())
+    assert names == ["talk.flac", "talk_source1.wav", "talk_source2.wav"]
+    info = soundfile.info(file.with_name("talk_source2.wav"))
+    assert (info.frames, info.samplerate) == (22051, 22050)
+    assert "2 channels, mixed down" in capsys.readouterr().out
+
+
+def test_outputs_that_are_there_stay_and_overwrite_says_so(tmp_path, model, capsys):
+    file = make_sound(tmp_path / "in" / "talk.wav")
+    kept = file.with_name("talk_source1.wav")
+    kept.write_bytes(b"mine")
+    assert main(["separate", str(file), *model]) == 0
+    assert kept.read_bytes() == b"mine" and "left alone" in capsys.readouterr().out
+    assert main(["separate", str(file), *model, "--overwrite"]) == 0
+    assert kept.read_bytes() != b"mine" and "replaced" in capsys.readouterr().out
+
+
+def test_a_broken_file_is_named_the_others_go_on_and_the_exit_code_is_1(tmp_path, model, capsys):
+    for name in ("a.wav", "z.wav"):
+        make_sound(tmp_path / "in" / name)
+    (tmp_path / "in" / "m.wav").write_bytes(b"RIFF nonsense")
+    out = tmp_path / "out"
+    assert main(["separate", str(tmp_path / "in"), *model, "--out", str(out)]) == 1
+    said = capsys.readouterr().out
+    assert "not separated:" in said and "m.wav is unreadable" in said
+    assert "1 of 3 could not be separated" in said
+    assert sorted(path.name for path in out.iterdir()) == [
+        "a_source1.wav", "a_source2.wav", "z_source1.wav", "z_source2.wav"]
+
+
+def test_an_id_of_the_corpus_and_one_of_nothing(tmp_path, model, capsys):
+    out = ["--out", str(tmp_path / "out"), *model]
+    assert main(["separate", "unseen_00002", "nothing_1", *out]) == 1
+    said = capsys.readouterr().out
+    assert "dB against the mixture" in said and "nothing_1: no file, and no mixture" in said
+    assert len(list((tmp_path / "out").glob("unseen_00002_*.wav"))) == 3
+
+
+def test_long_files_go_through_in_chunks(tmp_path, model):
+    file = make_sound(tmp_path / "talk.wav", 20000)
+    assert main(["separate", str(file), *model, "--chunk", "1"]) == 0
+    assert soundfile.info(tmp_path / "talk_source1.wav").frames == 20000
+    assert main(["separate", str(file), *model, "--chunk", "0", "--overwrite"]) == 1
+
+
+def test_a_missing_model_is_one_line(tmp_path, capsys):
+    assert main(["separate", "x.wav", "--model", str(tmp_path / "none")]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("separate: ") and said.count("\n") == 1
