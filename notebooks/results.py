@@ -30,7 +30,7 @@ def presets_table(root: Path) -> str:
     """What each preset is for, and how big it makes things."""
     rows = []
     for name, preset in PRESETS.items():
-        network = models.build({"name": "conv_tasnet", **preset.model})
+        network = models.build(models.complete({"name": "conv_tasnet", **preset.model}))
         rows.append([f"`{name}`", preset.note, f"{models.count_parameters(network) / 1e6:.2g} M",
                      f"{preset.max_minutes:g}", preset.n_test])
     return markdown(["preset", "for", "parameters", "minutes a training, at most",

@@ -310,8 +310,8 @@ def test_progress_is_for_long_work_only(capsys):
     (torch.full((100,), float("nan")), "NaN or infinite samples"),
 ])
 def test_what_is_no_waveform_is_not_separated(mixture, message):
-    tiny = models.build({"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 4, "Sc": 4, "X": 1,
-                         "R": 1})
+    tiny = models.build(models.complete({"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 4,
+                                         "Sc": 4, "X": 1, "R": 1}))
     with pytest.raises(evaluation.EvaluationError, match=message):
         evaluation.separate(tiny, mixture)
     assert evaluation.separate(tiny, torch.randn(100, dtype=torch.float64)).dtype == torch.float32

@@ -1,5 +1,6 @@
 """Model files: what goes in comes out, and nothing but tensors and a config is ever read."""
 
+import json
 import pickle
 
 import pytest
@@ -9,7 +10,8 @@ from safetensors.torch import save_file
 from sep_helpers import models
 from sep_helpers.models import ModelFileError
 
-TINY = {"name": "conv_tasnet", "N": 8, "L": 8, "B": 6, "H": 6, "Sc": 6, "X": 2, "R": 1}
+TINY = models.complete(
+    {"name": "conv_tasnet", "N": 8, "L": 8, "B": 6, "H": 6, "Sc": 6, "X": 2, "R": 1})
 
 
 @pytest.fixture
@@ -52,6 +54,15 @@ def test_bad_files_are_one_clear_line(separator, tmp_path):
     with pytest.raises(ModelFileError, match="no config in its header"):
         models.load(file)
     other = models.build({**TINY, "R": 2})
-    save_file(other.state_dict(), file, metadata={"config": '{"name": "conv_tasnet", "R": 1}'})
+    save_file(other.state_dict(), file, metadata={"config": json.dumps(TINY)})
     with pytest.raises(ModelFileError, match="do not fit the config"):
         models.load(file)
+
+
+@pytest.mark.parametrize("config", [
+    '{"name": "conv_tasnet", "R": 1}', '{"name": "other"}', "[", "3"])
+def test_a_header_whose_config_cannot_be_built_is_refused(tmp_path, config):
+    save_file({"a": torch.zeros(1)}, tmp_path / "m.safetensors", metadata={"config": config})
+    with pytest.raises(ModelFileError, match="its header cannot be built") as error:
+        models.load(tmp_path / "m.safetensors")
+    assert "\n" not in str(error.value)

@@ -42,7 +42,8 @@ def pair(**changes):
     sizes = {**TINY, **changes}
     causal, norm = sizes.pop("causal", False), sizes.pop("norm", "gLN")
     torch.manual_seed(0)
-    package = models.build(dict(name="conv_tasnet", **sizes, norm=norm, causal=causal)).eval()
+    package = models.build(models.complete(
+        dict(name="conv_tasnet", **sizes, norm=norm, causal=causal))).eval()
     for parameter in package.parameters():      # away from the ones and zeros of a fresh norm
         parameter.data += 0.1 * torch.randn_like(parameter)
     by_name = {"gLN": NB["GlobalNorm"], "cLN": NB["CumulativeNorm"]}
@@ -67,7 +68,8 @@ def test_every_presets_sizes_fit_it(preset):
     sizes = {key: preset.model[key] for key in TINY}
     with torch.device("meta"):
         counts = [models.count_parameters(NB["ConvTasNet"](**sizes)),
-                  models.count_parameters(models.build(dict(name="conv_tasnet", **sizes)))]
+                  models.count_parameters(models.build(models.complete(
+                      dict(name="conv_tasnet", **sizes))))]
     assert counts[0] == counts[1]
 
 
@@ -127,7 +129,7 @@ def test_the_table_is_the_papers_and_one_row_stands_out():
     for row, letters in enumerate(printed[[key for key in TINY if key != "P"]].to_dict("records")):
         config = dict(name="conv_tasnet", **letters)
         with torch.device("meta"):
-            count = models.count_parameters(models.build(config)) / 1e6
+            count = models.count_parameters(models.build(models.complete(config))) / 1e6
         seconds = models.receptive_field(config) / 8000
         assert seconds == pytest.approx(printed["printed:s"][row], abs=6e-3)
         if abs(count - printed["printed:M"][row]) > 0.06:

@@ -17,11 +17,11 @@ import torch
 
 from sep_helpers import checkpoints, views
 from sep_helpers.corpora import open_corpus
-from sep_helpers.models import build
+from sep_helpers.models import build, complete
 from sep_helpers.training import Settings, Trainer, TrainingError, fit, validate, warmup_then_cosine
 
-MODEL = {"name": "conv_tasnet", "N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1,
-         "mask": "relu"}
+MODEL = complete({"name": "conv_tasnet", "N": 16, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 2, "R": 1,
+                  "mask": "relu"})
 SETTINGS = Settings(epochs=3, batch=2, learning_rate=1e-2, warmup=2, save_every=2)
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -812,7 +812,7 @@ pd.DataFrame({
 
 # %%
 try:
-    models.build(dict(name="conv_tasnet", causal=True, norm="gLN"))
+    models.build(models.complete(dict(name="conv_tasnet", causal=True, norm="gLN")))
 except models.ConfigError as error:
     print(error)
 
@@ -829,7 +829,7 @@ def copy_weights(source, target):
         mine.data = theirs.data.reshape(mine.shape).clone()      # (out, in) -> (out, in, 1)
 
 sizes = {key: ws.preset.model[key] for key in paper}
-package = models.build(dict(name="conv_tasnet", **sizes, mask="sigmoid")).eval()
+package = models.build(models.complete(dict(name="conv_tasnet", **sizes, mask="sigmoid"))).eval()
 mine = ConvTasNet(**sizes).eval()
 copy_weights(package, mine)
 with torch.no_grad():
@@ -887,7 +887,7 @@ rows = []
 for letters in printed[["N", "L", "B", "H", "Sc", "X", "R"]].to_dict("records"):
     config = {"name": "conv_tasnet", **letters}
     with torch.device("meta"):
-        network = models.build(config)
+        network = models.build(models.complete(config))
     rows.append({"computed:s": models.receptive_field(config) / 8000,
                  "computed:M": models.count_parameters(network) / 1e6})
 table = printed.join(pd.DataFrame(rows))

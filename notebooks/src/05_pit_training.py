@@ -186,8 +186,9 @@ check("05.2", my_reorder)
 from sep_helpers import models
 
 torch.manual_seed(0)
-toy = models.build({"name": "conv_tasnet", "N": 64, "L": 32, "B": 32, "H": 64, "Sc": 32, "X": 4,
-                    "R": 1, "mask": "relu", "n_sources": 2, "sample_rate": corpus.sample_rate})
+config = {"name": "conv_tasnet", "N": 64, "L": 32, "B": 32, "H": 64, "Sc": 32, "X": 4, "R": 1,
+          "mask": "relu", "n_sources": 2, "sample_rate": corpus.sample_rate}
+toy = models.build(models.complete(config))    # what is left out is the paper's
 optimizer = torch.optim.Adam(toy.parameters(), lr=3e-3)
 curve = []
 for _ in range(5 if preset.name == "smoke" else 100):
@@ -323,8 +324,8 @@ check("05.4", save)
 
 # %%
 torch.manual_seed(0)
-model = models.build({"name": "conv_tasnet", **preset.model, "n_sources": 2,
-                      "sample_rate": corpus.sample_rate})
+config = {"name": "conv_tasnet", **preset.model, "sample_rate": corpus.sample_rate}
+model = models.build(models.complete(config))
 settings = training.Settings(epochs=preset.epochs, batch=preset.batch, warmup=preset.warmup,
                              learning_rate=preset.learning_rate, clip=preset.clip,
                              max_minutes=preset.max_minutes)

@@ -64,8 +64,8 @@ def train(preset, corpus, folder):
                                  learning_rate=preset.learning_rate, warmup=preset.warmup,
                                  clip=preset.clip)
     torch.manual_seed(0)
-    model = models.build({"name": "conv_tasnet", **preset.model, "n_sources": 2,
-                          "sample_rate": corpus.sample_rate})
+    model = models.build(models.complete({"name": "conv_tasnet", **preset.model, "n_sources": 2,
+                                          "sample_rate": corpus.sample_rate}))
     history = training.fit(model, view, val, settings, folder, on_epoch=tell)
     model.load_state_dict(checkpoints.load(folder / "best.pt")["model"])
     return model, history

@@ -4,23 +4,22 @@
 `n_sources` and `causal`, and that is all the rest of the course knows about it.
 """
 
-from sep_helpers.models.config import ConfigError, complete
-from sep_helpers.models.conv_tasnet import ConvTasNet
+from sep_helpers.models import sizes
+from sep_helpers.models.config import NETWORKS, ConfigError, check, complete, read_config
 from sep_helpers.models.files import ModelFileError, load, read_card, save
 
-NETWORKS = {"conv_tasnet": ConvTasNet}
-
-__all__ = ["ConfigError", "ModelFileError", "build", "complete", "count_parameters", "load",
-           "read_card", "receptive_field", "save"]
+__all__ = ["NETWORKS", "ConfigError", "ModelFileError", "build", "check", "complete",
+           "count_parameters", "load", "read_card", "read_config", "receptive_field", "save"]
 
 
 def build(config: dict):
-    """The separator a config describes, e.g. {"name": "conv_tasnet", "X": 6, "R": 1}.
+    """The separator that a config describes, every key of it, e.g. read_config("conv_tasnet").
 
-    Keys left out take the paper's values; the separator's `.config` holds them all.
-    Raises ConfigError for an unknown name or key (with the nearest valid one) or a bad value.
+    A config that only says what differs from the paper is filled up by `complete` first:
+    build(complete({"name": "conv_tasnet", "X": 6, "R": 1})).
+    Raises ConfigError for an unknown or missing key (with the nearest valid name) or a bad value.
     """
-    full = complete(config)
+    full = check(config)
     return NETWORKS[full["name"]](full)
 
 
@@ -29,7 +28,9 @@ def count_parameters(module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-def receptive_field(config: dict) -> int:
-    """Samples of input that one output frame can see: R (P-1) (2^X - 1) L/2 + L."""
-    c = complete(config)
-    return c["R"] * (c["P"] - 1) * (2 ** c["X"] - 1) * c["L"] // 2 + c["L"]
+def receptive_field(config: dict) -> float:
+    """Samples of input that one output frame can see: R (P-1) (2^X - 1) L/2 + L for a TCN.
+
+    Keys left out take the paper's values. math.inf for networks that see the whole utterance.
+    """
+    return sizes.receptive_field(complete(config))

@@ -1,17 +1,107 @@
-"""Checking a network's configuration before anything is built from it."""
+"""Checking a network's configuration before anything is built from it.
 
+A network's class declares what it takes: DEFAULTS (a paper's values), ABSENT (what a key that
+may be left out then stands for), EXTRAS (options that stand in a config only where they depart
+from the value given there), CHOICES (names for a key), objection (what does not go together).
+"""
+
+import os
 from difflib import get_close_matches
+from numbers import Integral
+from pathlib import Path
 
-from sep_helpers.models.blocks import NORMS
-from sep_helpers.models.conv_tasnet import DEFAULTS, MASKS
+import yaml
 
-NETWORK_DEFAULTS = {"conv_tasnet": DEFAULTS}
+from sep_helpers.models import sizes
+from sep_helpers.models.conv_tasnet import ConvTasNet
+
+NETWORKS = {"conv_tasnet": ConvTasNet}
 ALIASES = {"num_spks": "n_sources", "activate": "mask"}      # the older notes' names
-CHOICES = {"norm": NORMS, "mask": MASKS}
+CONFIGS = Path(__file__).resolve().parents[2] / "assets" / "configs"
+LONGEST_VIEW = 3600      # seconds: a longer receptive field is a slip of the keyboard
+HIGHEST_RATE = 1_000_000
 
 
 class ConfigError(ValueError):
     """A network configuration that cannot be built, in one line with the remedy."""
+
+
+def check(config: dict) -> dict:
+    """A config that says everything, with its aliases resolved and its values checked.
+
+    Every key of the network must be there, but for those that mean something by their absence:
+    no `Sc` is no skip path. Raises ConfigError with the nearest valid name.
+    """
+    name, given = _given(config)
+    network = NETWORKS[name]
+    missing = [key for key in network.DEFAULTS if key not in given and key not in network.ABSENT]
+    if missing:
+        example = ", ".join(f"{key}: {network.DEFAULTS[key]}" for key in missing)
+        raise ConfigError(f"the config for {name} lacks {example}: write down what you want, or "
+                          "take a paper's values for all that is left out, models.complete(config)")
+    return _finish(name, {**network.ABSENT, **given})
+
+
+def complete(config: dict) -> dict:
+    """A config that says only what differs from the network's paper, filled up and checked.
+
+    {"name": "conv_tasnet", "X": 4} -> the full config, Sc=128 and all. Raises as `check` does.
+    """
+    name, given = _given(config)
+    return _finish(name, given)
+
+
+def read_config(file: str | Path) -> dict:
+    """The config in a YAML file, or the shipped one of that name: read_config("conv_tasnet").
+
+    Not yet checked: `models.build` does that. Raises ConfigError for what is no such file.
+    """
+    path = Path(file)
+    if not path.suffix and not path.exists():
+        path = CONFIGS / f"{file}.yaml"
+        if not path.is_file():
+            shipped = {p.stem for p in CONFIGS.glob("*.yaml")}
+            raise ConfigError(f"no shipped config {str(file)!r}: {_nearest(str(file), shipped)}")
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): check the path") from error
+    except (ValueError, yaml.YAMLError) as error:
+        where = str(error).replace("\n", " ")
+        raise ConfigError(f"{path}: is not YAML ({where}): write lines of `key: value`") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path}: holds a {type(config).__name__}, not lines of `key: value`")
+    return config
+
+
+def _given(config: dict) -> tuple[str, dict]:
+    """The network's name, and what the config says under the keys' own names."""
+    if not isinstance(config, dict):
+        raise ConfigError(f"a config is a dict, not a {type(config).__name__}: read a file with "
+                          "models.read_config")
+    if "name" not in config:
+        raise ConfigError(f"the config has no 'name': choose from {', '.join(NETWORKS)}")
+    name = _named(config["name"], NETWORKS, "network")
+    network, given = NETWORKS[name], {}
+    for word, value in config.items():
+        key = _key(word, network, name)
+        if key in given:
+            raise ConfigError(f"{key!r} is there twice, once as {word!r}: keep one of them")
+        if key != "name":
+            given[key] = _check_value(key, value, network)
+    return name, given
+
+
+def _key(word, network, name: str) -> str:
+    """The key that a word stands for: itself, in any case, or an older name."""
+    keys = {key.lower(): key for key in ("name", *network.DEFAULTS, *network.EXTRAS)}
+    keys |= {alias: key for alias, key in ALIASES.items() if key in network.DEFAULTS}
+    if str(word).lower() in keys:
+        return keys[str(word).lower()]
+    close = get_close_matches(str(word).lower(), keys, n=1, cutoff=0.4)
+    remedy = f"did you mean {keys[close[0]]!r}?" if close else \
+        f"choose from {', '.join([*network.DEFAULTS, *network.EXTRAS])}"
+    raise ConfigError(f"unknown key {word!r} for {name}: {remedy}")
 
 
 def _nearest(word: str, valid) -> str:
@@ -28,42 +118,47 @@ def _named(word, valid, what: str) -> str:
     raise ConfigError(f"unknown {what} {word!r}: {_nearest(str(word), valid)}")
 
 
-def _check_value(key: str, value, default):
-    if key in CHOICES:
-        return _named(value, CHOICES[key], key)
-    if type(value) is not type(default):
-        raise ConfigError(f"{key}={value!r} must be {type(default).__name__}, as in {default!r}")
+def _check_value(key: str, value, network):
+    if key in network.CHOICES:
+        return _named(value, network.CHOICES[key], key)
+    default = network.DEFAULTS[key]
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise ConfigError(f"{key}={value!r} must be bool, as in {default!r}")
+        return value
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ConfigError(f"{key}={value!r} must be int, as in {default!r}")
     smallest = 0 if key == "Sc" else 1
-    if isinstance(value, int) and not isinstance(value, bool) and value < smallest:
+    if value < smallest:
         raise ConfigError(f"{key}={value} must be at least {smallest}")
-    return value
+    return int(value)
 
 
-def complete(config: dict) -> dict:
-    """The config with every key, its aliases resolved and its values checked.
+def _finish(name: str, given: dict) -> dict:
+    """The full config, in the declared order, if its values go together and it can be held."""
+    network = NETWORKS[name]
+    departs = {k: v for k, v in given.items() if k not in network.EXTRAS or v != network.EXTRAS[k]}
+    full = {"name": name, **network.DEFAULTS, **departs}
+    if objection := network.objection(full):
+        raise ConfigError(objection)
+    needed, memory = 4 * sum(sizes.parameters(full).values()), _memory()
+    if needed > memory:
+        numbers = [key for key, value in network.DEFAULTS.items()
+                   if not isinstance(value, bool | str) and key != "sample_rate"]
+        largest = max(numbers, key=lambda key: full[key] / max(network.DEFAULTS[key], 1))
+        raise ConfigError(f"{name} with {largest}={full[largest]} needs {needed / 1e9:,.0f} GB for "
+                          f"its weights, this machine has {memory / 1e9:.0f}: lower {largest}")
+    if full["sample_rate"] > HIGHEST_RATE:
+        raise ConfigError(f"sample_rate={full['sample_rate']} must be at most {HIGHEST_RATE} Hz")
+    if "X" in full and sizes.receptive_field(full) > LONGEST_VIEW * full["sample_rate"]:
+        raise ConfigError(f"X={full['X']} blocks of P={full['P']} taps, R={full['R']} times, would "
+                          f"see more than {LONGEST_VIEW} s: lower X (dilations double with each)")
+    return full
 
-    Raises ConfigError with the nearest valid name.
-    """
-    if "name" not in config:
-        raise ConfigError(f"the config has no 'name': choose from {', '.join(NETWORK_DEFAULTS)}")
-    name = _named(config["name"], NETWORK_DEFAULTS, "network")
-    full = {"name": name, **NETWORK_DEFAULTS[name]}
-    for key, value in config.items():
-        key = ALIASES.get(key, key)
-        if key not in full:
-            raise ConfigError(f"unknown key {key!r} for {name}: {_nearest(key, full)}")
-        full[key] = name if key == "name" else _check_value(key, value, full[key])
-    return _check_together(full)
 
-
-def _check_together(c: dict) -> dict:
-    if c["L"] % 2:
-        raise ConfigError(f"L={c['L']} must be even: the hop is L / 2")
-    if c["P"] % 2 == 0 and not c["causal"]:
-        raise ConfigError(f"P={c['P']} must be odd unless causal: an even filter has no middle tap")
-    if c["causal"] and c["norm"] == "gLN":
-        raise ConfigError(
-            "causal=True with norm='gLN' would look into the future: gLN's mean and variance "
-            "run over the whole utterance; use norm='cLN'"
-        )
-    return c
+def _memory() -> int:
+    """Bytes of memory in this machine; where the system does not tell, 64 GB."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 64 * 10**9

@@ -16,6 +16,8 @@ MASKS = {
     "softmax": lambda x: torch.softmax(x, dim=1),    # over the sources: masks sum to one
     "linear": lambda x: x,
 }
+ENCODERS = {"linear": lambda w: w, "relu": torch.relu}
+ENDS = ("padded", "bare")
 DEFAULTS = {
     "N": 512,            # encoder filters
     "L": 16,             # filter length in samples; the hop is L / 2
@@ -27,9 +29,13 @@ DEFAULTS = {
     "R": 3,              # repeats
     "norm": "gLN",       # gLN, cLN or BN
     "causal": False,
-    "mask": "sigmoid",
+    "mask": "sigmoid",   # sigmoid, relu, softmax or linear
     "n_sources": 2,
     "sample_rate": 8000,
+}
+EXTRAS = {                 # options that a config names only where it departs from them
+    "encoder": "linear",   # what follows the encoder's filters: linear or relu (Table III)
+    "ends": "padded",      # zeros around the mixture; bare: whole frames only, as asteroid does
 }
 
 
@@ -62,31 +68,56 @@ class ConvTasNet(nn.Module):
     Use `sep_helpers.models.build(config)`, which checks the configuration.
     """
 
+    DEFAULTS, EXTRAS = DEFAULTS, EXTRAS
+    ABSENT = {"Sc": 0}                   # what a key stands for that a config leaves out
+    CHOICES = {"norm": NORMS, "mask": MASKS, "encoder": ENCODERS, "ends": ENDS}
+
+    @staticmethod
+    def objection(c: dict) -> str | None:
+        """Why these values do not go together, or None."""
+        if c["L"] % 2:
+            return f"L={c['L']} must be even: the hop is L / 2"
+        if c["P"] % 2 == 0 and not c["causal"]:
+            return f"P={c['P']} must be odd unless causal: an even filter has no middle tap"
+        if c["causal"] and c["norm"] == "gLN":
+            return ("causal=True with norm='gLN' would look into the future: gLN's mean and "
+                    "variance run over the whole utterance; use norm='cLN'")
+        return None
+
     def __init__(self, config: dict):
         super().__init__()
-        self.config = {"name": "conv_tasnet", **config}
-        c = {**DEFAULTS, **config}
+        self.config, c = dict(config), {**EXTRAS, **config}
         self.n_sources, self.sample_rate = c["n_sources"], c["sample_rate"]
         self.causal = c["causal"]
         self.n_filters, self.length, self.hop = c["N"], c["L"], c["L"] // 2
         self.encoder = nn.Conv1d(1, c["N"], c["L"], stride=self.hop, bias=False)
         self.decoder = nn.ConvTranspose1d(c["N"], 1, c["L"], stride=self.hop, bias=False)
+        self.encoder_activation, self.mask = ENCODERS[c["encoder"]], MASKS[c["mask"]]
+        self.padded = c["ends"] == "padded"
         self.norm = NORMS[c["norm"]](c["N"])
         self.bottleneck = Pointwise(c["N"], c["B"])
-        self.tcn = TCN(*(c[k] for k in ("B", "H", "Sc", "P", "X", "R", "norm", "causal")))
+        self.tcn = self.make_separator(c)
         self.activation = PReLU()
-        self.to_masks = Pointwise(c["Sc"] or c["B"], c["n_sources"] * c["N"])
-        self.mask = MASKS[c["mask"]]
+        self.to_masks = Pointwise(c.get("Sc") or c["B"], c["n_sources"] * c["N"])
+
+    @staticmethod
+    def make_separator(c: dict) -> nn.Module:
+        """What stands between bottleneck and masks: (batch, frame, B) -> (batch, frame, Sc or B)"""
+        return TCN(*(c[k] for k in ("B", "H", "Sc", "P", "X", "R", "norm", "causal")))
 
     def encode(self, mixture: Tensor) -> Tensor:
         """(batch, time) -> (batch, frame, N): every frame of L samples times the filters (eq. 2).
 
-        Zeros before and after, half a frame at least, let every sample lie in two frames.
+        Zeros before and after, half a frame at least, let every sample lie in two frames; with
+        bare ends the frames begin at the first sample, and a tail that fills none is lost.
         """
         time = mixture.shape[-1]
-        to_whole_hops = -time % self.hop
-        padded = F.pad(mixture, (self.hop, to_whole_hops + self.hop))
-        return F.linear(padded.unfold(-1, self.length, self.hop), self.encoder.weight.squeeze(1))
+        if self.padded:
+            x = F.pad(mixture, (self.hop, -time % self.hop + self.hop))
+        else:
+            x = F.pad(mixture, (0, max(0, self.length - time)))
+        frames = x.unfold(-1, self.length, self.hop)
+        return self.encoder_activation(F.linear(frames, self.encoder.weight.squeeze(1)))
 
     def masks(self, w: Tensor) -> Tensor:
         """(batch, frame, N) -> (batch, source, frame, N)."""
@@ -101,6 +132,10 @@ class ConvTasNet(nn.Module):
         """
         frames = d @ self.decoder.weight.squeeze(1)                          # (..., frame, L)
         first, second = frames[..., : self.hop], frames[..., self.hop :]
+        if not self.padded:      # the first and the last half frame are sound, too
+            first, second = F.pad(first, (0, 0, 0, 1)), F.pad(second, (0, 0, 1, 0))
+            y = (first + second).flatten(-2)
+            return F.pad(y, (0, time - y.shape[-1]))
         return (first[..., 1:, :] + second[..., :-1, :]).flatten(-2)[..., :time]
 
     def forward(self, mixture: Tensor) -> Tensor:

@@ -39,12 +39,16 @@ def save(separator, path: str | Path, half: bool = False, **card) -> None:
 def load(path: str | Path):
     """The separator in a file, with its weights, in evaluation mode on the CPU.
 
-    Raises ModelFileError for a missing, damaged or foreign file.
+    Raises ModelFileError for a missing, damaged or foreign file, or a config that is none.
     """
-    from sep_helpers.models import build
+    from sep_helpers.models import ConfigError, build
 
     weights, header = _read(Path(path))
-    separator = build(json.loads(header["config"]))
+    try:
+        separator = build(json.loads(header["config"]))
+    except (ConfigError, ValueError) as error:
+        raise ModelFileError(f"{path}: the config in its header cannot be built ({error}): fetch "
+                             "the file again") from error
     try:
         separator.load_state_dict({k: v.float() if v.is_floating_point() else v
                                    for k, v in weights.items()})

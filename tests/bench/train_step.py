@@ -19,7 +19,7 @@ def step(network, mixture, sources):
 
 
 config = {"name": "conv_tasnet", "N": 512, "L": 40, "B": 128, "H": 256, "Sc": 128, "X": 7, "R": 2}
-ours = models.build(config)
+ours = models.build(models.complete(config))
 theirs = _torchaudio.load().models.ConvTasNet(
     num_sources=2, enc_kernel_size=40, enc_num_feats=512, msk_kernel_size=3, msk_num_feats=128,
     msk_num_hidden_feats=256, msk_num_layers=7, msk_num_stacks=2)
