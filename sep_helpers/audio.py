@@ -4,7 +4,9 @@ Waveforms are float32 tensors with time last, full scale at 1.
 """
 import os
 import re
+import threading
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from torch import Tensor
 
 FLOOR_DB = -120.0    # the level given to silence, instead of minus infinity
 CEILING = 0.999      # the peak to which a waveform that would clip is scaled
+MOST_CHANNELS = 8    # that FLAC can hold; more means that time stands first
 
 
 class AudioError(ValueError):
@@ -22,27 +25,36 @@ class AudioError(ValueError):
 
 
 def read(path: str | Path, sample_rate: int | None = None, start: int = 0,
-         stop: int | None = None) -> Tensor:
-    """Samples `start` to `stop` of a mono recording that already has the right rate: (time,).
+         stop: int | None = None, channels: int = 1) -> Tensor:
+    """Samples `start` to `stop` of a recording that already has the right rate and channels:
+    (time,) if it is mono, else (channel, time).
 
-    Raises AudioError if the file is missing, unreadable, truncated, empty, stereo, at another rate
-    than `sample_rate`, has NaN samples, or ends before `stop`.
+    Raises AudioError if the file is missing, unreadable, truncated, empty, at another rate than
+    `sample_rate`, with other `channels`, has NaN samples, or ends before `stop`.
     """
-    samples, rate, channels = probe(path)
+    samples, rate, found = probe(path)
     if sample_rate and rate != sample_rate:
         raise AudioError(f"{path} is at {rate} Hz, not {sample_rate}: resample it, or use load_any")
-    if channels != 1:
-        raise AudioError(f"{path} has {channels} channels: mix it down to one, or use load_any")
+    if found != channels:
+        wanted = "mix it down to one" if channels == 1 else f"not {channels}: export it again"
+        raise AudioError(f"{path} has {found} channel{'s' * (found > 1)}: {wanted}, "
+                         "or use load_any")
     stop = samples if stop is None else stop
     if not 0 <= start < stop <= samples:
         raise AudioError(f"{path} has {samples} samples: cannot cut {start} to {stop} out of it")
-    return _samples(path, start, stop)[0]
+    waveform = _samples(path, start, stop)
+    return waveform[0] if channels == 1 else waveform
 
 
-def load_any(path: str | Path, sample_rate: int) -> Tensor:
-    """A recording of any rate and number of channels, mixed down and resampled: (time,)."""
-    samples, rate, _ = probe(path)
-    return resample(_samples(path, 0, samples).mean(0), rate, sample_rate)
+def load_any(path: str | Path, sample_rate: int, channels: int = 1) -> Tensor:
+    """A mono or stereo recording of any rate, resampled, and mixed down to (time,); with
+    `channels=2` it is (channel, time), and mono is given to both sides."""
+    samples, rate, found = probe(path)
+    if found > 2:
+        raise AudioError(f"{path} has {found} channels: mix it down to two or one, "
+                         "with ffmpeg -i IN -ac 2 OUT.wav")
+    waveform = resample(_samples(path, 0, samples), rate, sample_rate)
+    return waveform.mean(0) if channels == 1 else waveform.expand(channels, -1).contiguous()
 
 
 def probe(path: str | Path) -> tuple[int, int, int]:
@@ -82,7 +94,7 @@ def _samples(path: str | Path, start: int, stop: int) -> Tensor:
 
 
 def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
-    """Write a waveform (time,) as 16-bit WAV or FLAC, by the suffix, whole or not at all.
+    """Write (time,) or (channel, time) as 16-bit WAV or FLAC, by the suffix, whole or not at all.
 
     What would clip is scaled to just under full scale, with a warning. Raises AudioError for a
     wrong shape, NaN, an unknown suffix, or a folder that cannot be written to.
@@ -92,8 +104,10 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
     waveform = torch.as_tensor(waveform).detach().cpu().float()
     if kind not in ("WAV", "FLAC"):
         raise AudioError(f"{path}: cannot write {path.suffix or 'no suffix'}: use .wav or .flac")
-    if waveform.ndim != 1 or not len(waveform):
-        raise AudioError(f"{path}: shape {tuple(waveform.shape)}, not (time,): write one waveform")
+    if (waveform.ndim not in (1, 2) or not waveform.numel()
+            or waveform.ndim == 2 and len(waveform) > MOST_CHANNELS):
+        raise AudioError(f"{path}: shape {tuple(waveform.shape)}, not (time,) or (channel, time): "
+                         "write one waveform, time last")
     if not waveform.isfinite().all():
         raise AudioError(f"{path}: the waveform has NaN or infinite samples: not written")
     peak = waveform.abs().max().item()
@@ -102,14 +116,16 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
         waveform = waveform * (CEILING / peak)
     # rounded here, since libsndfile writes by 32767 what it reads by 32768
     samples = (32768 * waveform).round().clamp(-32768, 32767).to(torch.int16)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        soundfile.write(temporary, samples.numpy(), sample_rate, "PCM_16", format=kind)
+        temporary.touch()            # Python names the reason (read-only ...), libsndfile does not
+        soundfile.write(temporary, samples.numpy().T, sample_rate, "PCM_16", format=kind)
         os.replace(temporary, path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise AudioError(f"{path} could not be written ({error}): check folder and space") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):      # a read-only file system refuses even this
+            temporary.unlink()
 
 
 def resample(waveform: Tensor, from_rate: int, to_rate: int) -> Tensor:

@@ -1,58 +1,67 @@
 """Corpora: folders of recordings with a manifest, one row a recording.
 
-The embedded one, a downloaded one, or the learner's own folder: `manifest.csv` says who speaks in
-which file and whether it is for training, validation or test. Without a manifest every sub-folder
-is a speaker, and the split is drawn here, from a seed.
+The embedded one, a downloaded one, or the learner's own folder: `manifest.csv` says who or what
+sounds in which file and whether it is for training, validation or test. Without a manifest every
+sub-folder is a speaker (or a category, or a track of stems), and the split is drawn from a seed.
 """
-import os
 from pathlib import Path
 
 import pandas as pd
 from torch import Tensor
 
 from sep_helpers import audio
-from sep_helpers.own_folder import SILENCE_DB, CorpusError, list_recordings, split_speakers, take_in
+from sep_helpers.manifests import KINDS, SPLITS, CorpusError, read_manifest  # noqa: F401
+from sep_helpers.own_folder import SILENCE_DB, Intake, draw_split, list_recordings, take_in
 
-SPLITS = ("train", "val", "test")
 CACHE_BYTES = 512 * 2**20   # how much of a corpus stays in RAM: 4.6 hours at 8 kHz
+PROBED = 256                # recordings whose headers are looked at where the manifest has samples
+WHO = {"speaker": "speaker", "category": "file", "stem": "track"}   # what must not change splits
 
 
 class Corpus:
-    """Recordings under `folder`; `table` has file, speaker, split, samples and more, a row each."""
+    """Recordings under `folder`; `table` has file, category, split, samples and more, a row each.
 
-    def __init__(self, folder: Path, table: pd.DataFrame, sample_rate: int):
+    `kind` is "speaker", "category" or "stem"; a speaker's corpus has a column `speaker` too, one of
+    stems `track` and `stem`. `left_out` lists files that could not be used, with the reason.
+    """
+
+    def __init__(self, folder: Path, table: pd.DataFrame, sample_rate: int, channels: int = 1,
+                 kind: str = "speaker", left_out: list = ()):
         self.folder, self.table, self.sample_rate = Path(folder), table, sample_rate
+        self.channels, self.kind = channels, kind
+        self.left_out = pd.DataFrame(left_out, columns=["file", "reason"])
         self._samples = dict(zip(table.file, table.samples, strict=True))
-        self._waveforms, self._levels, self._held = {}, {}, 0
+        self._waveforms, self._levels, self._held = {}, {}, [0]
 
     def __getstate__(self) -> dict:
         # a DataLoader's worker gets the table, not the sound: it fills a cache of its own
-        return self.__dict__ | {"_waveforms": {}, "_levels": {}, "_held": 0}
+        return self.__dict__ | {"_waveforms": {}, "_levels": {}, "_held": [0]}
 
     def waveform(self, file: str) -> Tensor:
-        """The whole recording, (time,), kept in RAM and shared: do not change it in place."""
+        """The whole recording, (time,), or (channel, time) of a stereo corpus; kept in RAM and
+        shared: do not change it in place."""
         if file not in self._waveforms:
             waveform = self._read(file)
-            if self._held + waveform.nbytes > CACHE_BYTES:
+            if self._held[0] + waveform.nbytes > CACHE_BYTES:
                 return waveform
             self._waveforms[file] = waveform
-            self._held += waveform.nbytes
+            self._held[0] += waveform.nbytes
         return self._waveforms[file]
 
     def rms_db(self, file: str) -> float:
-        """The recording's level: RMS over all of it, in dB re full scale."""
+        """The recording's level: RMS over all of it (and all channels), in dB re full scale."""
         if file not in self._levels:
-            self._levels[file] = audio.rms_db(self.waveform(file)).item()
+            self._levels[file] = audio.rms_db(self.waveform(file).flatten()).item()
         return self._levels[file]
 
     def select(self, split: str | None = None, heard: bool | None = None,
                **columns) -> pd.DataFrame:
-        """The rows of one split, of speakers with training recordings (`heard=True`) or without
+        """The rows of one split, of categories with training recordings (`heard=True`) or without
         (`heard=False`), and with the given value, or one of a list of values, in other columns."""
         rows = pd.Series(True, index=self.table.index)
         if heard is not None:
-            training = self.table.speaker[self.table.split == "train"].unique()
-            rows &= self.table.speaker.isin(training) == heard
+            training = self.table.category[self.table.split == "train"].unique()
+            rows &= self.table.category.isin(training) == heard
         if split is not None:
             columns["split"] = split
         for column, value in columns.items():
@@ -62,15 +71,25 @@ class Corpus:
             rows &= self.table[column].isin(value if isinstance(value, (list, tuple)) else [value])
         return self.table[rows]
 
+    def with_split(self, split: pd.Series) -> "Corpus":
+        """The same recordings, divided otherwise: `split` has a value for every row of the table,
+        "" for a recording that is for nothing. Sound in RAM is shared."""
+        other = object.__new__(Corpus)
+        other.__dict__ |= self.__dict__ | {"table": self.table.assign(split=split)}
+        wrong = other.table.split[~other.table.split.isin([*SPLITS, ""])]
+        if len(wrong):
+            raise CorpusError(f"{wrong.iloc[0]!r} is not a split: use {', '.join(SPLITS)} or ''")
+        return other
+
     def _read(self, file: str) -> Tensor:
         if file not in self._samples:
             raise CorpusError(f"{file} is not in the corpus {self.folder}: see corpus.table")
         path = self.folder / file
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise CorpusError(f"{file} leads outside the corpus {self.folder}: copy it inside")
-        waveform = audio.read(path, self.sample_rate)
-        if len(waveform) != self._samples[file]:
-            raise CorpusError(f"{path} has {len(waveform)} samples, the manifest says "
+        waveform = audio.read(path, self.sample_rate, channels=self.channels)
+        if waveform.shape[-1] != self._samples[file]:
+            raise CorpusError(f"{path} has {waveform.shape[-1]} samples, the manifest says "
                               f"{self._samples[file]}: fetch it again or correct the manifest")
         return waveform
 
@@ -85,73 +104,61 @@ def embedded(name: str = "voices", **options) -> Corpus:
     return open_corpus(Path(__file__).parents[1] / "assets" / name, **options)
 
 
-def open_corpus(folder: str | Path, sample_rate: int = 8000,
-                cache: str | Path | None = None) -> Corpus:
-    """The recordings in `folder` as a corpus at `sample_rate`.
+def open_corpus(folder: str | Path, sample_rate: int = 8000, channels: int = 1,
+                cache: str | Path | None = None, kind: str | None = None,
+                disjoint: bool = False) -> Corpus:
+    """The recordings in `folder` as a corpus at `sample_rate`, mono or (`channels=2`) stereo.
 
-    With a manifest.csv (columns file, speaker or category, split; better samples too) that is the
-    truth; without one, each sub-folder is a speaker (see `split_speakers`). Recordings that are not
-    mono at `sample_rate` are converted once, into `cache` (by default a folder of the user's own).
-    Recordings that cannot be used are left out, and named.
+    With a manifest.csv (columns file; speaker, or category, or track and stem; better split and
+    samples too) that is the truth. Without one, each sub-folder is a speaker, or with `kind` a
+    category, or a track with files named by stem. What the manifest does not split is split here
+    (see `draw_split`). Recordings of another rate or form are converted once, into `cache` (by
+    default a folder of the user's own). Recordings that cannot be used are left out, and named.
+    `disjoint`: refuse a speaker, or a track, that is in more than one split.
+
+    A manifest with `samples` is believed, but for a look at a recording of each category; another
+    rate in the rest shows when a recording is read (or in `check`).
     """
     folder = Path(folder).expanduser().resolve()
     if not folder.is_dir():
         raise CorpusError(f"{folder} is not a folder: give the one that holds the recordings")
+    if channels not in (1, 2) or kind not in (None, *KINDS):
+        raise CorpusError(f"channels={channels!r}, kind={kind!r}: channels are 1 or 2, kinds "
+                          f"{', '.join(KINDS)}")
     listed = (folder / "manifest.csv").exists()
-    table = read_manifest(folder) if listed else list_recordings(folder)
-    if not listed or "samples" not in table or not _is_ready(folder / table.file[0], sample_rate):
-        folder, table = take_in(folder, table, sample_rate, cache, thorough=not listed)
-    if table.speaker.nunique() < 2:
-        raise CorpusError(f"{folder} has one speaker only ({table.speaker[0]}): separation needs "
-                          "at least two voices, add another")
-    return Corpus(folder, table if listed else split_speakers(table), sample_rate)
+    faults = []
+    table, kind = read_manifest(folder) if listed else list_recordings(folder, kind, faults)
+    intake = Intake(sample_rate, channels, silence=kind == "stem", faults=faults)
+    if not listed or "samples" not in table or not _are_ready(folder, table, intake):
+        folder, table = take_in(folder, table, intake, cache, thorough=not listed)
+    intake.report(folder)
+    if table.category.nunique() < 2:
+        raise CorpusError(f"{folder} has one {kind} only ({table.category[0]}): separation needs "
+                          f"at least two {'voices' if kind == 'speaker' else 'kinds of sound'}, "
+                          "add another")
+    if "split" not in table:
+        if listed:
+            print(f"{folder / 'manifest.csv'} has no column split: drawn, the same every time")
+        table = draw_split(table, kind)
+    corpus = Corpus(folder, table, sample_rate, channels, kind, faults)
+    if disjoint and (shared := leaks(corpus)):
+        raise CorpusError(f"{folder}: {WHO[kind]} {shared[0]!r} (and {len(shared) - 1} more) is in "
+                          "more than one split: give each one split")
+    return corpus
 
 
-def read_manifest(folder: Path) -> pd.DataFrame:
-    """The rows of folder/manifest.csv, checked without opening a recording."""
-    path = folder / "manifest.csv"
-    try:
-        table = pd.read_csv(path, dtype={"file": str, "speaker": str, "category": str},
-                            keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path} is not a CSV table ({error}): write it again") from None
-    if "speaker" not in table:
-        table = table.rename(columns={"category": "speaker"})
-    missing = [name for name in ("file", "speaker", "split") if name not in table]
-    if missing:
-        raise CorpusError(f"{path} lacks the column {', '.join(missing)}: it has "
-                          f"{', '.join(table.columns)}")
-    if table.empty:
-        raise CorpusError(f"{path} lists no recordings: add a row for each")
-    _refuse(path, table.file[table.file.duplicated()], "listed twice: keep one row")
-    _refuse(path, table.split[~table.split.isin(SPLITS)], f"not a split: use {', '.join(SPLITS)}")
-    _refuse(path, table.file[table.speaker == ""], "without a speaker: name one")
-    outside = table.file.str.contains(r"^[/\\~]|^\w:|(?:^|[/\\])\.\.(?:[/\\]|$)")
-    _refuse(path, table.file[outside], f"outside {folder}: paths are relative to the manifest")
-    unseen = table.file[~table.file.isin(_files_below(folder))]   # behind a link, or not there
-    lost = unseen[[not (folder / file).is_file() for file in unseen]]
-    _refuse(path, lost, "not there: fetch it again or delete its row")
-    if "samples" in table:
-        samples = pd.to_numeric(table.samples, errors="coerce")
-        _refuse(path, table.samples[~(samples > 0)], "no number of samples: correct it")
-        table["samples"] = samples.astype(int)
-    return table
+def _are_ready(folder: Path, table: pd.DataFrame, intake: Intake) -> bool:
+    """Have the first recordings of (up to 256) categories the right rate and channels?"""
+    firsts = table.file[~table.category.duplicated()]
+    return all(audio.probe(folder / file)[1:] == (intake.sample_rate, intake.channels)
+               for file in firsts[::1 + len(firsts) // PROBED])
 
 
-def _refuse(path: Path, faulty: pd.Series, fault: str) -> None:
-    if len(faulty):
-        more = f" (and {len(faulty) - 1} more)" if len(faulty) > 1 else ""
-        raise CorpusError(f"{path}, row {faulty.index[0] + 2}: {faulty.iloc[0]!r}{more} is {fault}")
-
-
-def _files_below(folder: Path) -> set[str]:
-    """Every file in the folder, as a path relative to it with forward slashes."""
-    return {(Path(root) / name).relative_to(folder).as_posix()
-            for root, _, names in os.walk(folder) for name in names}
-
-
-def _is_ready(path: Path, sample_rate: int) -> bool:
-    return audio.probe(path)[1:] == (sample_rate, 1)
+def leaks(corpus: Corpus, column: str | None = None) -> list[str]:
+    """The speakers (tracks, files; or values of another column) that are in more than one split."""
+    table = corpus.table[corpus.table.split != ""]
+    splits = table.groupby(column or WHO[corpus.kind]).split.nunique()
+    return sorted(splits.index[splits > 1])
 
 
 def check(corpus: Corpus) -> list[str]:
@@ -159,7 +166,8 @@ def check(corpus: Corpus) -> list[str]:
     problems = []
     for file in corpus.table.file:
         try:
-            if audio.rms_db(corpus._read(file)) < SILENCE_DB:
+            level = audio.rms_db(corpus._read(file).flatten())
+            if level < SILENCE_DB and corpus.kind != "stem":
                 problems.append(f"{corpus.folder / file} is silent")
         except ValueError as error:      # AudioError or CorpusError
             problems.append(str(error))

@@ -51,7 +51,33 @@ def test_wrong_rate_and_stereo_are_refused_by_read_and_mended_by_load_any(tmp_pa
         audio.read(tmp_path / "s.wav", 16000)
     mended = audio.load_any(tmp_path / "s.wav", RATE)
     assert mended.shape == (4000,)
+    both = audio.load_any(tmp_path / "s.wav", RATE, channels=2)
+    assert both.shape == (2, 4000) and torch.allclose(both.mean(0), mended, atol=1e-6)
+    twice = audio.load_any(tmp_path / "m.wav", RATE, channels=2)
+    assert twice.shape == (2, 4000) and torch.equal(twice[0], twice[1])
     assert (mended - 0.25 * tone(440))[200:-200].abs().max() < 1e-3
+
+
+def test_stereo_is_read_and_written_channel_first(tmp_path):
+    stereo = torch.stack([tone(300), 0.5 * tone(500)])
+    for suffix in "wav", "flac":
+        audio.write(tmp_path / f"s.{suffix}", stereo, RATE)
+        assert soundfile.info(tmp_path / f"s.{suffix}").channels == 2
+        again = audio.read(tmp_path / f"s.{suffix}", RATE, 100, 600, channels=2)
+        assert again.shape == (2, 500) and again.is_contiguous()
+        assert (again - stereo[:, 100:600]).abs().max() <= 0.5001 / 32768
+    audio.write(tmp_path / "m.wav", tone(300)[None], RATE)
+    left = audio.read(tmp_path / "s.wav", channels=2)[0]
+    assert torch.equal(audio.read(tmp_path / "m.wav"), left)
+    with pytest.raises(audio.AudioError, match="m.wav has 1 channel: not 2: .*load_any"):
+        audio.read(tmp_path / "m.wav", RATE, channels=2)
+
+
+def test_more_than_two_channels_are_refused_with_the_way_out(tmp_path):
+    audio.write(tmp_path / "film.wav", tone(300).expand(6, -1), RATE)
+    for channels in 1, 2:
+        with pytest.raises(audio.AudioError, match="film.wav has 6 channels: mix .*ffmpeg .*-ac 2"):
+            audio.load_any(tmp_path / "film.wav", RATE, channels)
 
 
 def break_file(path, fault):
@@ -100,7 +126,9 @@ def test_write_scales_down_what_would_clip_and_says_so(tmp_path):
 
 @pytest.mark.parametrize("name, waveform, word", [
     ("a.wav", torch.tensor([0.0, float("nan")]), "NaN"), ("a.mp3", torch.zeros(9), "use .wav"),
-    ("a.wav", torch.zeros(2, 9), r"shape \(2, 9\)"), ("a.wav", torch.zeros(0), r"shape \(0,\)"),
+    ("a.wav", torch.zeros(9, 2), r"shape \(9, 2\)"),
+    ("a.wav", torch.zeros(1, 2, 9), r"shape \(1, 2, 9\)"), ("a.wav", torch.tensor(1.0), "shape"),
+    ("a.wav", torch.zeros(2, 0), r"shape \(2, 0\)"), ("a.wav", torch.zeros(0), r"shape \(0,\)"),
     ("no/such/a.wav", torch.zeros(9), "could not be written")])
 def test_write_refuses(tmp_path, name, waveform, word):
     with pytest.raises(audio.AudioError, match=word):
@@ -119,6 +147,17 @@ def test_a_full_disk_leaves_the_old_recording_whole(tmp_path, monkeypatch):
         audio.write(tmp_path / "a.wav", tone(900), RATE)
     assert os.listdir(tmp_path) == ["a.wav"]
     torch.testing.assert_close(audio.read(tmp_path / "a.wav"), tone(300), rtol=0, atol=1e-4)
+
+
+def test_a_read_only_file_system_is_named(tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(type(tmp_path), "touch", refuse)
+    monkeypatch.setattr(type(tmp_path), "unlink", refuse)      # it cannot tidy up either
+    with pytest.raises(audio.AudioError, match="a.wav could not be written .*Read-only") as caught:
+        audio.write(tmp_path / "a.wav", tone(300), RATE)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("rate", [16000, 22050, 44100, 4000])

@@ -12,38 +12,12 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from toy_corpus import RATE, make_folder, noise, two_voices, write_manifest
 
 from sep_helpers import audio, corpora
 from sep_helpers.corpora import CorpusError, check, open_corpus
 
 ASSETS = Path(__file__).parents[1] / "assets"
-RATE = 8000
-
-
-def noise(seed, samples=1600):
-    return 0.1 * np.random.default_rng(seed).standard_normal(samples)
-
-
-def make_folder(folder, speakers=3, recordings=2, rate=RATE, suffix="wav"):
-    """A folder a speaker: s0/0.wav, s0/1.wav, ..."""
-    for s in range(speakers):
-        (folder / f"s{s}").mkdir(parents=True)
-        for r in range(recordings):
-            soundfile.write(folder / f"s{s}/{r}.{suffix}", noise((s, r), rate // 5), rate)
-    return folder
-
-
-def write_manifest(folder, rows, columns="file,speaker,split"):
-    (folder / "manifest.csv").write_text("\n".join([columns, *rows]) + "\n")
-
-
-def two_voices(folder, *more_rows):
-    """A folder with a good manifest of two voices, and rows of the test's own."""
-    make_folder(folder, speakers=2, recordings=1)
-    write_manifest(folder, ["s0/0.wav,s0,train", "s1/0.wav,s1,test", *more_rows])
-    return folder
-
-
 # --- the embedded corpus ---------------------------------------------------------------------
 
 
@@ -179,55 +153,6 @@ def test_a_file_outside_the_table_is_refused(tmp_path):
         corpus.waveform("nobody.wav")
 
 
-# --- manifests -------------------------------------------------------------------------------
-
-
-def test_a_manifest_without_samples_gets_them_from_the_headers(tmp_path):
-    corpus = open_corpus(two_voices(tmp_path))
-    assert corpus.folder == tmp_path.resolve() and list(corpus.table.samples) == [1600, 1600]
-    assert list(corpus.table.split) == ["train", "test"]
-
-
-def test_a_manifest_of_categories_with_names_like_numbers(tmp_path):
-    make_folder(tmp_path, speakers=2, recordings=1)
-    write_manifest(tmp_path, ["s0/0.wav,007,train,1600", "s1/0.wav,NA,train,1600"],
-                   "file,category,split,samples")
-    assert list(open_corpus(tmp_path).table.speaker) == ["007", "NA"]
-
-
-@pytest.mark.parametrize("row, message", [
-    ("s1/9.wav,s1,test", "row 4: 's1/9.wav' is not there: fetch it again or delete its row"),
-    ("../s.wav,s1,test", r"row 4: '../s.wav' is outside .*relative"),
-    ("s0/../../s.wav,s1,test", "is outside"),
-    ("/etc/passwd,s1,test", "row 4: '/etc/passwd' is outside"),
-    ("s0/0.wav,s1,test", "row 4: 's0/0.wav' is listed twice: keep one row"),
-    ("s1/1.wav,s1,dev", "row 4: 'dev' is not a split: use train, val, test"),
-    ("s1/1.wav,,test", "row 4: 's1/1.wav' is without a speaker: name one")])
-def test_faulty_rows_are_named(tmp_path, row, message):
-    with pytest.raises(CorpusError, match=message) as caught:
-        open_corpus(two_voices(tmp_path / "corpus", row))
-    assert "\n" not in str(caught.value) and "manifest.csv" in str(caught.value)
-
-
-@pytest.mark.parametrize("text, message", [
-    ("file,split\na.wav,train\n", "lacks the column speaker: it has file, split"),
-    ("file,speaker,split\n", "lists no recordings"),
-    ("", "is not a CSV table"),
-    ("file,speaker,split\na,b\nc,d,e,f,g\n", "is not a CSV table")])
-def test_faulty_manifests_are_refused(tmp_path, text, message):
-    (tmp_path / "manifest.csv").write_text(text)
-    with pytest.raises(CorpusError, match=message):
-        open_corpus(tmp_path)
-
-
-def test_samples_that_are_no_number_are_refused(tmp_path):
-    make_folder(tmp_path, speakers=2, recordings=1)
-    write_manifest(tmp_path, ["s0/0.wav,s0,train,1600", "s1/0.wav,s1,train,many"],
-                   "file,speaker,split,samples")
-    with pytest.raises(CorpusError, match="row 3: 'many' is no number of samples"):
-        open_corpus(tmp_path)
-
-
 def test_a_link_out_of_the_corpus_is_refused(tmp_path):
     outside = make_folder(tmp_path / "outside", speakers=1, recordings=1)
     folder = two_voices(tmp_path / "corpus", "s1/link.wav,s1,test", "linked/0.wav,s1,test")
@@ -256,122 +181,97 @@ def test_check_names_every_bad_recording(tmp_path):
     assert all(part in line for part, line in zip(expected, problems, strict=True))
 
 
-# --- a folder of one's own -------------------------------------------------------------------
-
-
-def test_a_ready_folder_is_used_in_place(tmp_path, capsys):
-    corpus = open_corpus(make_folder(tmp_path / "own"), cache=tmp_path / "cache")
-    assert corpus.folder == (tmp_path / "own").resolve() and not (tmp_path / "cache").exists()
-    assert set(corpus.table.speaker) == {"s0", "s1", "s2"} and set(corpus.table.samples) == {1600}
-    assert capsys.readouterr().out == ""
-
-
-def test_other_rates_channels_and_formats_are_converted_once(tmp_path, capsys):
-    own = make_folder(tmp_path / "own", rate=16000)
-    soundfile.write(own / "s1/two.ogg", np.stack([noise(1, 22050), noise(2, 22050)], 1), 22050)
-    (own / "notes.txt").write_text("not a recording")
-    corpus = open_corpus(own, cache=tmp_path / "cache")
-    assert "converting 7 of 7 recordings" in capsys.readouterr().out
+def test_another_rate_behind_the_first_file_is_noticed(tmp_path, capsys):
+    folder = make_folder(tmp_path / "a", speakers=3, recordings=2)
+    rows = [f"s{s}/{r}.wav,s{s},train,1600" for s in range(3) for r in range(2)]
+    write_manifest(folder, rows, "file,speaker,split,samples")
+    soundfile.write(folder / "s2/0.wav", noise(0, 3200), 16000)     # one speaker's first: mended
+    corpus = open_corpus(folder, cache=tmp_path / "cache")
     assert corpus.folder == tmp_path / "cache" and check(corpus) == []
-    assert corpus.table.set_index("file").samples["s1/two.ogg.flac"] == pytest.approx(RATE, abs=2)
-    expected = audio.load_any(own / "s0/0.wav", RATE)
-    torch.testing.assert_close(corpus.waveform("s0/0.wav.flac"), expected, rtol=0, atol=1e-4)
-    again = open_corpus(own, cache=tmp_path / "cache")
-    assert capsys.readouterr().out == "" and again.table.equals(corpus.table)
-    soundfile.write(own / "s0/0.wav", noise(7, 8000), 16000)       # a new take is converted anew
-    os.utime(own / "s0/0.wav", (2e9, 2e9))
-    assert open_corpus(own, cache=tmp_path / "cache").table.samples[0] == 4000
-    assert "converting 1 of 7" in capsys.readouterr().out
+    soundfile.write(folder / "s2/0.wav", noise(0), RATE)
+    soundfile.write(folder / "s2/1.wav", noise(0, 3200), 16000)     # a later one: named when read
+    corpus = open_corpus(folder)
+    assert corpus.waveform("s2/0.wav").shape == (1600,)
+    with pytest.raises(audio.AudioError, match="s2/1.wav is at 16000 Hz, not 8000"):
+        corpus.waveform("s2/1.wav")
+    assert len(check(corpus)) == 1
 
 
-def test_the_default_cache_is_the_users_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    here = open_corpus(make_folder(tmp_path / "a" / "own", rate=16000)).folder
-    there = open_corpus(make_folder(tmp_path / "b" / "own", rate=16000)).folder
-    assert here != there and here.parent == there.parent == tmp_path / "home" / "sep_helpers"
+def test_a_manifest_without_splits_gets_them_drawn(tmp_path, capsys):
+    folder = make_folder(tmp_path, speakers=3, recordings=10)
+    rows = [f"s{s}/{r}.wav,s{s}" for s in range(3) for r in range(10)]
+    write_manifest(folder, rows, "file,category")
+    corpus = open_corpus(folder)
+    assert "manifest.csv has no column split: drawn" in capsys.readouterr().out
+    assert (corpus.table.groupby("category").split.nunique() == 3).all()
+    assert corpus.table.split.equals(open_corpus(folder).table.split)
 
 
-@pytest.mark.parametrize("rate", [RATE, 16000])     # in place, and converted
-def test_unusable_recordings_are_left_out_and_named(tmp_path, capsys, rate):
-    own = make_folder(tmp_path / "own", recordings=5, rate=rate)
-    soundfile.write(own / "s0/1.wav", np.zeros(1600), rate)
-    soundfile.write(own / "s1/2.wav", np.full(1600, np.nan), rate, "FLOAT")
-    (own / "s2/3.wav").write_bytes(b"nonsense")
-    (own / "s2/4.wav").write_bytes((own / "s2/4.wav").read_bytes()[:1000])
-    corpus = open_corpus(own, cache=tmp_path / "cache")
-    said = capsys.readouterr().out
-    assert len(corpus.table) == 11 and check(corpus) == []
-    for name, fault in [("s0/1.wav", "silent"), ("s1/2.wav", "NaN"), ("s2/3.wav", "unreadable"),
-                        ("s2/4.wav", "truncated")]:
-        assert any(name in line and fault in line for line in said.splitlines())
-    assert said.count("left out 2 of") == 2
+def test_the_recordings_may_be_divided_otherwise(tmp_path):
+    corpus = open_corpus(two_voices(tmp_path))
+    other = corpus.with_split(pd.Series(["", "val"]))
+    assert list(other.table.split) == ["", "val"] and list(corpus.table.split) == ["train", "test"]
+    assert len(other.select("train")) == 0 and list(other.select("val").file) == ["s1/0.wav"]
+    assert other.waveform("s0/0.wav") is corpus.waveform("s0/0.wav")
+    with pytest.raises(CorpusError, match="'dev' is not a split"):
+        corpus.with_split(pd.Series(["dev", "val"]))
 
 
-def test_folders_that_cannot_be_a_corpus(tmp_path):
-    with pytest.raises(CorpusError, match="nowhere is not a folder"):
-        open_corpus(tmp_path / "nowhere")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(CorpusError, match="file is not a folder"):
-        open_corpus(tmp_path / "file")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(CorpusError, match="empty has no recordings: make a folder a speaker"):
-        open_corpus(tmp_path / "empty")
-    with pytest.raises(CorpusError, match=r"one speaker only \(s0\): .* at least two voices"):
-        open_corpus(make_folder(tmp_path / "alone", speakers=1))
-    bad = make_folder(tmp_path / "bad")
-    for path in bad.rglob("*.wav"):
-        path.write_bytes(b"")
-    with pytest.raises(CorpusError, match="no recording can be used, the first because .*s0/0.wav"):
-        open_corpus(bad)
-
-
-def test_a_cache_that_cannot_be_written_stops_the_conversion(tmp_path):
-    (tmp_path / "cache").write_text("a file in the way")
-    with pytest.raises(CorpusError, match="cannot convert into .*cache"):
-        open_corpus(make_folder(tmp_path / "own", rate=16000), cache=tmp_path / "cache")
-
-
-def drawn(speakers, recordings, seed=0):
-    table = pd.DataFrame([{"file": f"s{s}/{r}.wav", "speaker": f"s{s}"}
-                          for s in range(speakers) for r in range(recordings)])
-    return corpora.split_speakers(table, seed)
-
-
-@pytest.mark.parametrize("speakers, val, test", [(6, 2, 2), (8, 2, 2), (20, 2, 2), (100, 10, 10)])
-def test_speakers_are_split_80_10_10(speakers, val, test):
-    table = drawn(speakers, recordings=10)
-    kinds = table.groupby("speaker").split.agg(lambda split: "+".join(sorted(set(split))))
-    expected = {"val": val, "test": test, "test+train": speakers - val - test}
-    assert kinds.value_counts().to_dict() == expected
-    # of a training voice's ten recordings two are kept out, to test words never heard
-    trained = kinds.index[kinds == "test+train"]
-    assert (table[table.speaker.isin(trained)].split == "test").sum() == 2 * len(trained)
-
-
-def test_few_recordings_or_few_speakers():
-    assert set(drawn(10, recordings=4).groupby("speaker").split.nunique()) == {1}
-    few = drawn(3, recordings=10).groupby("speaker").split.value_counts().unstack()
-    assert (few == {"test": 1, "train": 8, "val": 1}).all(axis=None)
-    assert set(drawn(2, recordings=1).split) == {"train"}
-
-
-def test_the_split_comes_from_the_seed():
-    assert drawn(20, 5, seed=1).equals(drawn(20, 5, seed=1))
-    assert not drawn(20, 5, seed=1).equals(drawn(20, 5, seed=2))
+def test_a_speaker_in_two_splits_is_a_leak_that_is_refused_when_asked(tmp_path):
+    folder = make_folder(tmp_path, speakers=2, recordings=2)
+    write_manifest(folder, ["s0/0.wav,s0,train", "s0/1.wav,s0,test", "s1/0.wav,s1,train"])
+    corpus = open_corpus(folder)
+    assert corpora.leaks(corpus) == ["s0"] and corpora.leaks(corpus, "file") == []
+    with pytest.raises(CorpusError, match="speaker 's0' .*is in more than one split: give each"):
+        open_corpus(folder, disjoint=True)
+    assert corpora.leaks(corpus.with_split(pd.Series(["train", "", "train"]))) == []
 
 
 # --- real recordings -------------------------------------------------------------------------
 
 
+needs_recordings = pytest.mark.skipif("SEP_REAL_DATA" not in os.environ,
+                                      reason="SEP_REAL_DATA is not set")
+
+
+def real(name):
+    return Path(os.environ["SEP_REAL_DATA"]) / name
+
+
+@needs_recordings
 @pytest.mark.parametrize("name, speakers, recordings", [
     ("speech_real", {"train": 171, "val": 20, "test": 26}, 273),
     ("digits_real", {"train": 3, "val": 1, "test": 1}, 1000)])
-def test_real_corpora_open_in_place(name, speakers, recordings):
-    if "SEP_REAL_DATA" not in os.environ:
-        pytest.skip("SEP_REAL_DATA is not set")
-    folder = Path(os.environ["SEP_REAL_DATA"]) / name
-    corpus = open_corpus(folder)
-    assert corpus.folder == folder.resolve() and len(corpus.table) == recordings
+def test_real_speech_opens_in_place(name, speakers, recordings):
+    corpus = open_corpus(real(name), disjoint=True)
+    assert corpus.folder == real(name).resolve() and len(corpus.table) == recordings
     assert corpus.table.groupby("split").speaker.nunique().to_dict() == speakers
+    assert (corpus.table.category == corpus.table.speaker).all() and corpus.kind == "speaker"
     assert (corpus.table.samples / RATE - corpus.table.seconds).abs().max() < 0.01
     assert check(corpus) == []
+
+
+@needs_recordings
+def test_real_sounds_are_resampled_once(tmp_path, capsys):
+    corpus = open_corpus(real("environment_real"), cache=tmp_path)
+    assert corpus.kind == "category" and "speaker" not in corpus.table
+    assert corpus.table.category.nunique() == 10 and len(corpus.table) == 318
+    assert corpus.folder == tmp_path and check(corpus) == []
+    assert "converting 318 of 318" in capsys.readouterr().out
+    open_corpus(real("environment_real"), cache=tmp_path)
+    assert "converting" not in capsys.readouterr().out
+    assert open_corpus(real("environment_real"), 16000).folder == real("environment_real").resolve()
+
+
+@needs_recordings
+def test_real_stems_open_in_stereo_and_in_mono(tmp_path):
+    corpus = open_corpus(real("music_real"), 22050, channels=2, disjoint=True)
+    assert corpus.folder == real("music_real").resolve() and corpus.kind == "stem"
+    assert set(corpus.table.category) == {"vocals", "drums", "bass", "other"}
+    assert corpus.table.track.nunique() == 10 and len(corpus.table) == 40 and check(corpus) == []
+    assert corpus.waveform(corpus.table.file[0]).shape == (2, corpus.table.samples[0])
+    some = corpus.table.index[(corpus.table.rms_db > -60)]
+    for row in corpus.table.loc[some].itertuples():
+        assert corpus.rms_db(row.file) == pytest.approx(row.rms_db, abs=0.2)
+    mono = open_corpus(real("music_real"), cache=tmp_path)
+    assert mono.waveform(mono.table.file[0]).ndim == 1 and len(mono.table) == 40

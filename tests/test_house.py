@@ -10,6 +10,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "_torchaudio",
     "logs",
     "audio",
+    "manifests",
     "own_folder",
     "corpora",
     "view_table",

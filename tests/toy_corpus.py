@@ -1,4 +1,4 @@
-"""A small corpus of noises, for tests that must not rest on the embedded voices."""
+"""Small corpora of noises, for tests that must not rest on the embedded voices."""
 
 import numpy as np
 import soundfile
@@ -31,3 +31,27 @@ def make_sound(path, samples=9000, rate=RATE, channels=1):
     noise = np.random.default_rng(0).standard_normal((samples, channels))
     soundfile.write(path, 0.1 * noise, rate)
     return path
+
+
+def noise(seed, samples=1600):
+    return 0.1 * np.random.default_rng(seed).standard_normal(samples)
+
+
+def make_folder(folder, speakers=3, recordings=2, rate=RATE, suffix="wav"):
+    """A folder a speaker: s0/0.wav, s0/1.wav, ..."""
+    for s in range(speakers):
+        (folder / f"s{s}").mkdir(parents=True)
+        for r in range(recordings):
+            soundfile.write(folder / f"s{s}/{r}.{suffix}", noise((s, r), rate // 5), rate)
+    return folder
+
+
+def write_manifest(folder, rows, columns="file,speaker,split"):
+    (folder / "manifest.csv").write_text("\n".join([columns, *rows]) + "\n")
+
+
+def two_voices(folder, *more_rows):
+    """A folder with a good manifest of two voices, and rows of the test's own."""
+    make_folder(folder, speakers=2, recordings=1)
+    write_manifest(folder, ["s0/0.wav,s0,train", "s1/0.wav,s1,test", *more_rows])
+    return folder
