@@ -50,6 +50,44 @@ def best_permutation(scores: Tensor) -> Tensor:
     return candidates[totals.argmax(-1)]
 
 
+def greedy(scores: Tensor) -> Tensor:
+    """Each estimate in turn takes the source, of those left, that it scores highest with.
+
+    scores (batch, estimate, source) -> (batch, source) as `best_permutation`. Cheap, and not
+    the best: the first estimate may take what a later one needed more.
+    """
+    batch, n, _ = scores.shape
+    left = scores.detach().clone()
+    permutation = torch.empty(batch, n, dtype=torch.long, device=scores.device)
+    for estimate in range(n):
+        taken = left[:, estimate].argmax(-1, keepdim=True)                   # (batch, 1)
+        permutation.scatter_(1, taken, estimate)
+        left.scatter_(2, taken.unsqueeze(1).expand(-1, n, 1), -torch.inf)
+    return permutation
+
+
+def fixed(scores: Tensor) -> Tensor:
+    """Estimate k is for source k: right where a slot means something, a category or a stem."""
+    batch, n, _ = scores.shape
+    return torch.arange(n, device=scores.device).expand(batch, n)
+
+
+ASSIGNMENTS = {"pit": best_permutation, "greedy": greedy, "fixed": fixed}
+
+
+def discriminative(scores: Tensor, permutation: Tensor, gamma: float) -> Tensor:
+    """Reward likeness to the own source, and with weight gamma unlikeness to the others.
+
+    mean_j M[p_j, j] - gamma mean_j sum_{k != j} M[p_j, k], with M the scores (batch, estimate,
+    source) and p the permutation (batch, source) -> (batch,): Huang et al., 2015, eq. 9, where M
+    is minus the squared distance.
+    """
+    ordered = scores.gather(1, permutation.unsqueeze(2).expand_as(scores))   # row j serves j
+    own = ordered.diagonal(dim1=1, dim2=2).sum(1)
+    others = ordered.sum((1, 2)) - own
+    return (own - gamma * others) / scores.shape[-1]
+
+
 def reorder(estimates: Tensor, permutation: Tensor) -> Tensor:
     """Put the estimates into the order of the sources.
 

@@ -21,6 +21,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "losses",
     "fast_pit",
     "permutation",
+    "spectral_losses",
     "models",
     "metrics",
     "evaluation",

@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from sep_helpers.losses import si_snr, snr
-from sep_helpers.permutation import best_permutation, pairwise, pit, reorder
+from sep_helpers.permutation import (
+    best_permutation,
+    discriminative,
+    fixed,
+    greedy,
+    pairwise,
+    pit,
+    reorder,
+)
 
 
 def noisy_and_shuffled(n_sources: int, batch: int = 4, time: int = 800):
@@ -84,3 +92,30 @@ def test_padding_does_not_count():
 def test_a_wrong_number_of_sources_is_said_in_one_line():
     with pytest.raises(ValueError, match="must have one shape .* n_sources"):
         pit(torch.randn(2, 3, 100), torch.randn(2, 2, 100))
+
+
+def test_greedy_takes_the_nearest_one_by_one_and_can_miss_the_best():
+    scores = torch.tensor([[[10.0, 9.0], [9.5, 0.0]],        # estimate 0 takes what 1 needed
+                           [[1.0, 8.0], [7.0, 2.0]]])        # here it does no harm
+    assert greedy(scores).tolist() == [[0, 1], [1, 0]]
+    assert best_permutation(scores).tolist() == [[1, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_greedy_gives_every_source_an_estimate_and_never_beats_the_best(n):
+    scores = torch.randn(50, n, n, generator=torch.Generator().manual_seed(n))
+    permutation = greedy(scores)
+    assert torch.equal(permutation.sort(-1).values, fixed(scores))
+    totals = [discriminative(scores, p, 0) for p in (permutation, best_permutation(scores))]
+    assert (totals[0] <= totals[1] + 1e-6).all() and (totals[0] < totals[1]).any()
+
+
+def test_a_discriminative_score_is_huangs_equation():
+    g = torch.Generator().manual_seed(4)
+    y1, y2, e1, e2 = torch.randn(4, 1, 300, generator=g)
+    d = lambda a, b: (a - b).square().sum().item()                          # noqa: E731
+    minus_distance = lambda e, s, lengths=None: -(e - s).square().sum(-1)   # noqa: E731
+    scores = pairwise(torch.stack([e2, e1], 1), torch.stack([y1, y2], 1), minus_distance)
+    value = discriminative(scores, torch.tensor([[1, 0]]), gamma=0.1)
+    expected = -(d(e1, y1) + d(e2, y2) - 0.1 * (d(e1, y2) + d(e2, y1))) / 2
+    assert value.item() == pytest.approx(expected, rel=1e-5)

@@ -14,8 +14,21 @@ import yaml
 
 from sep_helpers.models import sizes
 from sep_helpers.models.conv_tasnet import ConvTasNet
+from sep_helpers.models.deep_conv_sep import DeepConvSep
+from sep_helpers.models.looking_to_listen import LookingToListen
+from sep_helpers.models.recurrent_masks import BLSTMMasks, DRNNMasks, LSTMMasks, SRNNMasks
+from sep_helpers.models.transformer_masks import TransformerMasks
 
-NETWORKS = {"conv_tasnet": ConvTasNet}
+NETWORKS = {
+    "conv_tasnet": ConvTasNet,
+    "lstm_masks": LSTMMasks,
+    "blstm_masks": BLSTMMasks,
+    "drnn": DRNNMasks,
+    "srnn": SRNNMasks,
+    "vtf": TransformerMasks,
+    "gab": LookingToListen,
+    "deep_conv_sep": DeepConvSep,
+}
 ALIASES = {"num_spks": "n_sources", "activate": "mask"}      # the older notes' names
 CONFIGS = Path(__file__).resolve().parents[2] / "assets" / "configs"
 LONGEST_VIEW = 3600      # seconds: a longer receptive field is a slip of the keyboard
@@ -141,7 +154,8 @@ def _finish(name: str, given: dict) -> dict:
     full = {"name": name, **network.DEFAULTS, **departs}
     if objection := network.objection(full):
         raise ConfigError(objection)
-    needed, memory = 4 * sum(sizes.parameters(full).values()), _memory()
+    count = getattr(network, "count", sizes.parameters)
+    needed, memory = 4 * sum(count(full).values()), _memory()
     if needed > memory:
         numbers = [key for key, value in network.DEFAULTS.items()
                    if not isinstance(value, bool | str) and key != "sample_rate"]

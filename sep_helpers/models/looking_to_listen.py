@@ -1,0 +1,59 @@
+"""GAB: the audio branch of "Looking to listen at the cocktail party" (Ephrat et al., 2018).
+
+Dilated 2-D convolutions over the compressed complex spectrogram see wide in time and frequency,
+a BLSTM and a fully connected layer join what they saw, and a mask for real and imaginary part
+comes out.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from sep_helpers.models.mask_network import MaskNetwork
+
+# (frequencies, frames) of each kernel, and its dilation; the last one gathers 8 channels
+KERNELS = ((7, 1), (1, 7), (5, 5), (5, 5), (5, 5), (5, 5), (1, 1))
+DILATIONS = (1, 1, 1, 2, 4, 8, 1)
+GATHERED = 8
+
+
+class LookingToListen(MaskNetwork):
+    """Complex features -> 2-D convolutions, batch norm, ReLU -> BLSTM -> linear, ReLU -> masks.
+
+    With `mask: split_relu` the last layer is a ReLU, too, as in a much-copied version: then no
+    value of the mask is negative, no real or imaginary part can change its sign, and a source
+    whose phase lies in another quadrant than the mixture's cannot be reached.
+    """
+
+    DEFAULTS = {"channels": 96, "hidden": 200, "dense": 600,
+                **MaskNetwork.SHARED, "features": "complex", "mask": "complex"}
+
+    @classmethod
+    def objection(cls, c: dict) -> str | None:
+        """Why these values do not go together, or None."""
+        if c["features"] != "complex":
+            return f"features={c['features']!r}: this network reads real and imaginary parts"
+        return super().objection(c)
+
+    def __init__(self, config: dict):
+        super().__init__(config)
+        c = config
+        sizes = [2] + 6 * [c["channels"]] + [GATHERED]
+        self.convolutions = nn.Sequential(*(
+            convolution(*spec) for spec in zip(sizes, sizes[1:], KERNELS, DILATIONS, strict=False)))
+        self.blstm = nn.LSTM(GATHERED * self.n_freqs, c["hidden"], batch_first=True,
+                             bidirectional=True)
+        self.dense = nn.Linear(2 * c["hidden"], c["dense"])
+        self.to_masks = nn.Linear(c["dense"], self.n_outputs)
+
+    def estimate(self, features: Tensor) -> Tensor:
+        image = features.unflatten(2, (self.n_freqs, 2)).permute(0, 3, 2, 1)    # (b, 2, F, frame)
+        y = self.convolutions(image)                                            # (b, 8, F, frame)
+        y, _ = self.blstm(y.flatten(1, 2).mT)
+        return self.to_masks(torch.relu(self.dense(torch.relu(y))))
+
+
+def convolution(inputs: int, outputs: int, kernel: tuple, dilation: int) -> nn.Sequential:
+    """One layer, the picture's size unchanged."""
+    padding = tuple(dilation * (k - 1) // 2 for k in kernel)
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, dilation=dilation, padding=padding,
+                                   bias=False), nn.BatchNorm2d(outputs), nn.ReLU())

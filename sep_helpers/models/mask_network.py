@@ -1,0 +1,129 @@
+"""What all mask networks share: STFT, features, masks on the mixture, inverse STFT.
+
+A network says only what stands between features and masks:
+
+    mixture (batch, time) -> spectrogram Y (batch, freq, frame) -> features (batch, frame, feature)
+    -> `estimate` -> (batch, frame, source k F) -> masks, masked mixtures -> (batch, source, time)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sep_helpers.stft import WINDOWS, STFTError, check_overlap, istft, stft
+
+COMPRESSION = 0.3      # of magnitudes: Ephrat et al., "Looking to listen", 2018, section 4
+LEAST_LEVEL = 1e-8     # a mixture below this is silence, and is not amplified
+
+
+def complex_features(Y: Tensor) -> Tensor:
+    """Real and imaginary part side by side, magnitudes compressed: -> (batch, frame, 2F)."""
+    size = Y.abs().clamp(min=LEAST_LEVEL)
+    return torch.view_as_real(Y * size ** (COMPRESSION - 1)).transpose(1, 2).flatten(2).contiguous()
+
+
+def log_magnitude(Y: Tensor) -> Tensor:
+    """log10 |Y| + 1, so one unit is 20 dB: (batch, freq, frame) -> (batch, frame, F)."""
+    return (Y.abs().clamp(min=1e-3).log10() + 1).mT.contiguous()
+
+
+FEATURES: dict[str, tuple[Callable, int]] = {     # name -> (function, values a frequency)
+    "complex": (complex_features, 2),
+    "log_magnitude": (log_magnitude, 1),
+}
+
+
+@dataclass(frozen=True)
+class MaskKind:
+    """How a network's output, (batch, source, frame, k, F), becomes masked mixtures."""
+
+    k: int                                       # values of output a time-frequency bin
+    apply: Callable[[Tensor, Tensor], Tensor]    # (output, Y (batch, 1, frame, F)) -> complex
+
+
+def joint_soft(output: Tensor) -> Tensor:
+    """m_i = |y_i| / sum_j |y_j| over the sources, dim 1 (Huang et al., 2015, eq. 5)."""
+    size = output.abs()
+    return size / size.sum(1, keepdim=True).clamp(min=1e-8)
+
+
+def _real(function: Callable[[Tensor], Tensor]) -> MaskKind:
+    return MaskKind(1, lambda output, Y: function(output.squeeze(3)) * Y)
+
+
+def _split(output: Tensor, Y: Tensor) -> Tensor:
+    """A mask for the real part and one for the imaginary part."""
+    return torch.complex(output[:, :, :, 0] * Y.real, output[:, :, :, 1] * Y.imag)
+
+
+MASKS = {
+    "sigmoid": _real(torch.sigmoid),
+    "softmax": _real(lambda output: torch.softmax(output, dim=1)),
+    "relu": _real(torch.relu),
+    "joint": _real(joint_soft),
+    "split": MaskKind(2, _split),
+    # ReLU'd, neither part can change its sign: the phase stays in the mixture's quadrant
+    "split_relu": MaskKind(2, lambda output, Y: _split(torch.relu(output), Y)),
+    "complex": MaskKind(2, lambda output, Y: torch.complex(output[:, :, :, 0],
+                                                           output[:, :, :, 1]) * Y),
+}
+
+
+class MaskNetwork(nn.Module):
+    """Separator: mixture (batch, time) -> estimates (batch, source, time), any length.
+
+    The level of a mixture is taken out before the network and put back after it: twice as loud
+    a mixture gives estimates twice as loud. Since this level is that of the whole utterance,
+    and the STFT's frames are centred, no mask network here is causal.
+    """
+
+    SHARED = {"features": "log_magnitude", "mask": "sigmoid", "n_fft": 256, "hop": 64,
+              "window": "hann", "n_sources": 2, "sample_rate": 8000}
+    CHOICES = {"features": FEATURES, "mask": MASKS, "window": dict.fromkeys(WINDOWS)}
+    ABSENT: dict = {}
+    EXTRAS: dict = {}
+    causal = False
+
+    @classmethod
+    def count(cls, c: dict) -> dict[str, int]:
+        """Trainable values of each part, from a full config; no memory is taken."""
+        with torch.device("meta"):
+            parts = cls(c).named_children()
+        return {name: sum(p.numel() for p in part.parameters()) for name, part in parts}
+
+    @classmethod
+    def objection(cls, c: dict) -> str | None:
+        """Why these values do not go together, or None."""
+        try:
+            check_overlap(c["window"], c["n_fft"], c["hop"])
+        except STFTError as error:
+            return str(error)
+        return None
+
+    def __init__(self, config: dict):
+        super().__init__()
+        self.config = c = dict(config)
+        self.n_sources, self.sample_rate = c["n_sources"], c["sample_rate"]
+        self.frame = {"n_fft": c["n_fft"], "hop": c["hop"], "window": c["window"]}
+        self.n_freqs = c["n_fft"] // 2 + 1
+        self.features, per_frequency = FEATURES[c["features"]]
+        self.n_features = per_frequency * self.n_freqs
+        self.mask = MASKS[c["mask"]]
+        self.n_outputs = self.n_sources * self.mask.k * self.n_freqs     # a frame
+
+    def estimate(self, features: Tensor) -> Tensor:
+        """(batch, frame, n_features) -> (batch, frame, n_outputs): the network itself."""
+        raise NotImplementedError
+
+    def masked(self, Y: Tensor) -> Tensor:
+        """Mixture spectrogram (batch, freq, frame) -> masked ones (batch, source, freq, frame)."""
+        output = self.estimate(self.features(Y))
+        output = output.unflatten(2, (self.n_sources, self.mask.k, self.n_freqs)).transpose(1, 2)
+        return self.mask.apply(output, Y.mT.unsqueeze(1)).mT
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        level = mixture.square().mean(-1, keepdim=True).sqrt().clamp(min=LEAST_LEVEL)
+        Y = stft(mixture / level, **self.frame)
+        return level.unsqueeze(1) * istft(self.masked(Y), mixture.shape[-1], **self.frame)

@@ -1,0 +1,94 @@
+"""Objectives on spectrograms, in the one form that PIT takes: f(estimate, target, lengths).
+
+Waveforms go in, (..., time), broadcast against each other as in `losses`; higher is better, so a
+distance comes out negative. They have no dB: compare them with themselves.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sep_helpers.losses import valid_samples
+from sep_helpers.stft import stft
+
+TINY = 1e-8
+
+# a distance maps spectrograms E, S (..., freq, frame) and the number of bins (...) to (...)
+Distance = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def euclidean(E: Tensor, S: Tensor, bins: Tensor) -> Tensor:
+    """Root-mean-square distance of two complex spectrograms: sqrt(mean |E - S|²)."""
+    return (_energy(E - S) / bins + TINY).sqrt()
+
+
+def correlation(E: Tensor, S: Tensor, bins: Tensor) -> Tensor:
+    """1 - Pearson's rho of the real and imaginary parts, taken as one row of 2 x bins numbers.
+
+    0 for the same spectrogram at any level, 1 for an unrelated one, 2 for the negative.
+    """
+    n = 2 * bins
+    e, s = (torch.view_as_real(X).flatten(-3) for X in (E, S))
+    e_sum, s_sum = e.sum(-1), s.sum(-1)
+    covariance = (e * s).sum(-1) - e_sum * s_sum / n
+    spread = ((e.square().sum(-1) - e_sum.square() / n + TINY)
+              * (s.square().sum(-1) - s_sum.square() / n + TINY)).sqrt()
+    return 1 - covariance / spread
+
+
+def magnitude(E: Tensor, S: Tensor, bins: Tensor) -> Tensor:
+    """Mean squared difference of magnitudes, whatever the phases: mean (|E| - |S|)²."""
+    return (_magnitude(E) - _magnitude(S)).square().sum((-2, -1)) / bins
+
+
+def phase_sensitive(E: Tensor, S: Tensor, bins: Tensor) -> Tensor:
+    """mean (|E| - |S| cos(phase S - phase E))² (Erdogan et al., 2015, eq. 9).
+
+    What a real mask can be asked for: its estimate has the mixture's phase, so the part of the
+    source that stands at a right angle to it cannot be reached, and is not asked for.
+    """
+    size = _magnitude(E)
+    along = (E.conj() * S).real / size
+    return (size - along).square().sum((-2, -1)) / bins
+
+
+DISTANCES: dict[str, Distance] = {"euclidean": euclidean, "correlation": correlation,
+                                  "magnitude": magnitude, "phase_sensitive": phase_sensitive}
+
+
+@dataclass(frozen=True)
+class Spectral:
+    """A distance of spectrograms as an objective of waveforms: minus that distance.
+
+    estimate, target (..., time), lengths (batch,) or None -> (...).
+    """
+
+    distance: Distance
+    n_fft: int = 256
+    hop: int = 64
+    window: str = "hann"
+
+    def __call__(self, estimate: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
+        valid = valid_samples(lengths, estimate)
+        if valid is not None:
+            estimate, target = estimate * valid, target * valid
+        E, S = (stft(x, self.n_fft, self.hop, self.window) for x in (estimate, target))
+        return -self.distance(E, S, self._bins(estimate, lengths))
+
+    def _bins(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """How many bins count, (batch, 1 ...): those of frames that reach into the sound."""
+        time = torch.tensor(x.shape[-1]) if lengths is None else lengths
+        frames = (time + self.hop - 1) // self.hop + 1
+        bins = (self.n_fft // 2 + 1) * frames.to(x)
+        return bins if lengths is None else bins.reshape(-1, *[1] * (x.dim() - 2))
+
+
+def _energy(X: Tensor) -> Tensor:
+    return torch.view_as_real(X).square().sum((-3, -2, -1))
+
+
+def _magnitude(X: Tensor) -> Tensor:
+    """|X|, with a gradient that stays finite where X is 0."""
+    return (torch.view_as_real(X).square().sum(-1) + TINY).sqrt()
