@@ -52,13 +52,15 @@ def parallel(board: pd.DataFrame, value: str = VALUE, title: str = "Every trial"
 
 def _scale(column: pd.Series, is_key: bool) -> tuple[np.ndarray, list]:
     """A column's values as heights from 0 to 1, and its ticks as (height, label)."""
+    if column.empty:
+        return np.empty(0), []
     if not pd.api.types.is_numeric_dtype(column) or (is_key and column.nunique() <= 4):
         names = sorted(column.unique(), key=lambda v: (isinstance(v, str), v))
         steps = np.linspace(0, 1, len(names)) if len(names) > 1 else np.array([0.5])
         places = dict(zip(names, steps, strict=True))
         return column.map(places).to_numpy(float), [(h, str(n)) for n, h in places.items()]
     values = column.to_numpy(float)
-    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
+    low, high = values.min(), values.max()
     log = is_key and low > 0 and high > 20 * low
     ends = np.log([low, high]) if log else np.array([low, high])
     heights = ((np.log(values) if log else values) - ends[0]) / max(ends[1] - ends[0], 1e-12)

@@ -44,8 +44,8 @@ def test_importance_has_a_bar_a_key_the_largest_on_top():
 
 
 def test_stopped_trials_end_in_a_cross_and_the_epochs_are_counted(board):
-    curves = {0: pd.Series({1: 1.0, 2: 6.0}), 1: pd.Series({1: 2.0}), 2: pd.Series({1: 3.0, 2: 8.0}),
-              3: pd.Series(dtype=float)}
+    curves = {0: pd.Series({1: 1.0, 2: 6.0}), 1: pd.Series({1: 2.0}),
+              2: pd.Series({1: 3.0, 2: 8.0}), 3: pd.Series(dtype=float)}
     extra = pd.DataFrame({"trial": [3], "state": ["running"]})
     ax = plots_search.halving(curves, pd.concat([board, extra])).axes[0]
     crosses = [line for line in ax.lines if line.get_marker() == "x"]
