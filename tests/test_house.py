@@ -10,6 +10,8 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "_torchaudio",
     "logs",
     "audio",
+    "downloads",
+    "archives",
     "manifests",
     "own_folder",
     "corpora",
