@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from sep_helpers.plots_corpus import durations, peaks, pitches  # noqa: F401
 from sep_helpers.plots_results import (  # noqa: F401
     comparison,
     improvement_histogram,
@@ -29,6 +30,7 @@ from sep_helpers.plots_style import (  # noqa: F401
     rows,
 )
 from sep_helpers.plots_training import filters, history, receptive_field  # noqa: F401
+from sep_helpers.plots_views import fates, mixture_map  # noqa: F401
 from sep_helpers.stft import stft
 
 RANGE_DB = 80   # below the loudest bin, a spectrogram is black

@@ -1,0 +1,132 @@
+"""widgets: what the desk sounds like is what its lines say; nothing fails in silence."""
+
+import base64
+import io
+import re
+
+import matplotlib
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from toy_corpus import make_corpus
+
+from sep_helpers import widgets
+from sep_helpers.views import COLUMNS, FrozenView, LiveView, Recipe, ViewError, freeze, read_csv
+from sep_helpers.widgets import MixingDesk, ViewInspector
+
+matplotlib.use("agg")
+RATE = 8000
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return make_corpus(tmp_path)
+
+
+@pytest.fixture
+def desk(corpus):
+    return MixingDesk(corpus)
+
+
+def heard(panel) -> list:
+    """The sounds a panel offers, decoded: [(time,)]."""
+    found = re.findall(r"data:audio/wav;base64,([^\"]+)", panel.shown.value)
+    return [soundfile.read(io.BytesIO(base64.b64decode(text)))[0] for text in found]
+
+
+def lines(panel) -> pd.DataFrame:
+    text = re.search(r'<pre class="view-lines"[^>]*>(.*?)</pre>', panel.shown.value, re.S)[1]
+    return pd.read_csv(io.StringIO(text))
+
+
+def turn(desk, source, **values):
+    for name, value in values.items():
+        desk.strips[source][name].value = value
+
+
+def test_the_lines_reproduce_the_sound_when_they_are_read_back(desk, corpus, tmp_path):
+    turn(desk, 0, category="cat", level=-31.5)
+    turn(desk, 1, category="bob", file="bob/2.flac", level=-20.0, offset=0.35)
+    desk.save(tmp_path / "desk.csv")
+    item = FrozenView(corpus, read_csv(tmp_path / "desk.csv", corpus))[0]
+    assert torch.equal(item["mixture"], desk.item()["mixture"])
+    assert lines(desk).equals(read_csv(tmp_path / "desk.csv", corpus))
+    mixture, first, second = heard(desk)
+    for x, y in [(mixture, item["mixture"]), (first, item["sources"][0]),
+                 (second, item["sources"][1])]:
+        scale = min(1, 0.999 / item["mixture"].abs().max().item())
+        assert len(x) == len(y) and abs(torch.from_numpy(x) - scale * y).max() < 1e-4
+    by_hand = corpus.waveform("bob/2.flac")
+    by_hand = by_hand * 10 ** ((-20 - corpus.rms_db("bob/2.flac")) / 20)
+    assert (item["sources"][1, 2800:2800 + 12000] - by_hand).abs().max() < 1e-3
+    assert not item["sources"][1, :2800].any()
+
+
+def test_the_desk_follows_its_controls(desk):
+    assert list(lines(desk).columns) == COLUMNS
+    before = desk.shown.value
+    turn(desk, 0, category="bob")
+    assert desk.strips[0]["file"].options == ("bob/0.flac", "bob/1.flac", "bob/2.flac")
+    assert lines(desk).file[0] == "bob/0.flac" and desk.shown.value != before
+    turn(desk, 1, offset=2.0)
+    assert lines(desk).offset.tolist() == [0, 16000]
+    assert lines(desk).length.unique() == [16000 + lines(desk).stop[1]]
+    before = lines(desk).gain_db[0]
+    turn(desk, 0, level=-30.0)
+    assert lines(desk).gain_db[0] == pytest.approx(before - 5)
+
+
+def test_a_mixture_beyond_full_scale_is_turned_down_for_listening(desk):
+    turn(desk, 0, level=-5.0)
+    assert "turned down by" in desk.shown.value
+    assert 0.99 < max(abs(x).max() for x in heard(desk)) <= 1
+    assert desk.item()["mixture"].abs().max() > 1, "the lines stay as they are"
+
+
+def test_a_mistake_is_said_and_an_error_of_the_code_is_not_swallowed(desk, monkeypatch):
+    def refuse():
+        raise ViewError("ann/0.flac occurs <twice>")
+    monkeypatch.setattr(desk, "item", refuse)
+    desk.refresh()
+    assert "ann/0.flac occurs &lt;twice&gt;" in desk.shown.value and not heard(desk)
+    monkeypatch.setattr(desk, "item", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):      # in a notebook the Output widget shows it
+        desk.refresh()
+
+
+def test_a_desk_of_three_sources_and_one_that_has_too_few(corpus):
+    desk = MixingDesk(corpus, n_sources=3)
+    assert len({*lines(desk).category}) == 3 and len(heard(desk)) == 4
+    with pytest.raises(ViewError, match="4 sources need as many categories: .* 3 in split 'train'"):
+        MixingDesk(corpus, n_sources=4)
+
+
+def test_the_inspector_shows_each_mixture_of_a_frozen_or_live_view(corpus):
+    recipe = Recipe("t", "train", n_mixtures=3, seconds=0.5)
+    frozen = FrozenView(corpus, freeze(corpus, recipe))
+    for view in frozen, LiveView(corpus, recipe).epoch(1):
+        inspector = ViewInspector(view, corpus)
+        for index in 0, 2:
+            inspector.index.value = index
+            item = view[index]
+            assert lines(inspector).file.tolist() == [cut.file for cut in item["cuts"]]
+            assert len(heard(inspector)) == 3 and len(heard(inspector)[0]) == 4000
+        inspector.index.value = 99          # beyond the last one: the control stops there
+        assert lines(inspector).mixture_id[0] == "t_00002"
+
+
+def test_the_widgets_show_themselves(desk, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    desk._ipython_display_()
+    assert shown == [desk.widget] and desk.shown in desk.widget.children
+
+
+def test_stereo_is_played_in_stereo():
+    x = torch.stack([torch.ones(100), -torch.ones(100)]) * 0.5
+    html = widgets.sound("both <ears>", x, RATE)
+    wav = base64.b64decode(re.search(r"base64,([^\"]+)", html)[1])
+    samples, rate = soundfile.read(io.BytesIO(wav))
+    assert samples.shape == (100, 2) and rate == RATE and "both &lt;ears&gt;" in html
+    assert samples[0].tolist() == pytest.approx([0.5, -0.5], abs=1e-4)
