@@ -21,15 +21,14 @@ def statistics(corpus: Corpus, split: str | None = None, each: int | None = None
     picture, and quick. The pitch is NaN where nothing in the recording sounds like a voice.
     """
     table = corpus.select(split=split)
-    names = "category" if "category" in table else "speaker"
     if each is not None:
         shuffled = table.sample(frac=1, random_state=seed)
-        table = table.loc[sorted(shuffled.groupby(names).head(each).index)]
+        table = table.loc[sorted(shuffled.groupby("category").head(each).index)]
     rows = []
     for row in table.to_dict("records"):
         x = corpus.waveform(row["file"])
         x = x if x.ndim == 1 else x.mean(0)
-        rows.append({"file": row["file"], "category": row[names], "split": row["split"],
+        rows.append({"file": row["file"], "category": row["category"], "split": row["split"],
                      "seconds": row["samples"] / corpus.sample_rate,
                      "rms_db": audio.rms_db(x).item(),
                      "peak_db": 20 * np.log10(max(x.abs().max().item(), 1e-6)),

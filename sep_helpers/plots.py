@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sep_helpers.plots_corpus import durations, peaks, pitches  # noqa: F401
+from sep_helpers.plots_mixtures import fates, mixture_map  # noqa: F401
 from sep_helpers.plots_results import (  # noqa: F401
     comparison,
     improvement_histogram,
@@ -30,7 +31,6 @@ from sep_helpers.plots_style import (  # noqa: F401
     rows,
 )
 from sep_helpers.plots_training import filters, history, receptive_field  # noqa: F401
-from sep_helpers.plots_views import fates, mixture_map  # noqa: F401
 from sep_helpers.stft import stft
 
 RANGE_DB = 80   # below the loudest bin, a spectrogram is black

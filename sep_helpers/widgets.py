@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sep_helpers import audio, plots
 from sep_helpers.corpora import Corpus
+from sep_helpers.plots_mixtures import voices
 from sep_helpers.views import COLUMNS, Cut, FrozenView, ViewError, read_csv, write_csv
 
 CEILING = 0.999     # louder mixtures are turned down for listening
@@ -95,8 +96,10 @@ class ViewInspector(Panel):
     def body(self) -> str:
         item = self.view[self.index.value]
         tracks = {"mixture": item["mixture"]}
-        for number, (cut, x) in enumerate(zip(item["cuts"], item["sources"], strict=False), 1):
-            tracks[f"source {number}: {cut.category}"] = x
+        for cut, x in zip(voices(item), item["sources"], strict=True):
+            tracks[f"source {cut.source + 1}: {cut.category}"] = x
+        if "noise" in item:
+            tracks["noise"] = item["noise"]
         return (picture(plots.mixture_map(self.corpus, item))
                 + sounds(tracks, self.corpus.sample_rate) + _lines(_table(item["cuts"])))
 
@@ -112,8 +115,7 @@ class MixingDesk(Panel):
                  mixture_id: str = "desk_0"):
         self.corpus, self.split, self.mixture_id = corpus, split, mixture_id
         self.recordings = corpus.select(split=split)
-        self.names = "category" if "category" in self.recordings else "speaker"
-        categories = sorted(self.recordings[self.names].unique())
+        categories = sorted(self.recordings.category.unique())
         if len(categories) < n_sources:
             raise ViewError(f"{n_sources} sources need as many categories: {corpus.folder} has "
                             f"{len(categories)} in split {split!r}")
@@ -147,7 +149,7 @@ class MixingDesk(Panel):
         return strip
 
     def _files(self, category: str) -> list[str]:
-        return list(self.recordings.file[self.recordings[self.names] == category])
+        return list(self.recordings.file[self.recordings.category == category])
 
     @property
     def table(self) -> pd.DataFrame:
@@ -175,8 +177,8 @@ class MixingDesk(Panel):
     def body(self) -> str:
         item = self.item()
         tracks = {"mixture": item["mixture"]}
-        for number, (cut, x) in enumerate(zip(item["cuts"], item["sources"], strict=True), 1):
-            tracks[f"source {number}: {cut.category}"] = x
+        for cut, x in zip(item["cuts"], item["sources"], strict=True):
+            tracks[f"source {cut.source + 1}: {cut.category}"] = x
         level = audio.rms_db(item["mixture"].flatten()).item()
         return (picture(plots.mixture_map(self.corpus, item, f"The mixture, at {level:.1f} dB"))
                 + sounds(tracks, self.corpus.sample_rate) + _lines(self.table))

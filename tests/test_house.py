@@ -43,7 +43,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "plots_search",
     "plots_results",
     "plots_corpus",
-    "plots_views",
+    "plots_mixtures",
     "plots",
     "progress",
     "player",

@@ -1,4 +1,4 @@
-"""The mixing desk in JupyterLab: a control that is moved moves the picture, the sound, the lines."""
+"""The mixing desk in JupyterLab: what is moved moves the picture, the sound and the lines."""
 
 import base64
 import io
@@ -37,8 +37,8 @@ def lines(page) -> list[list[str]]:
 def wait_for(page, change, before) -> list:
     """The lines, once they differ."""
     change()
-    page.wait_for_function("before => document.querySelector('pre.view-lines').innerText !== before",
-                           arg=before)
+    differ = "before => document.querySelector('pre.view-lines').innerText !== before"
+    page.wait_for_function(differ, arg=before)
     return lines(page)
 
 
@@ -51,10 +51,11 @@ def test_the_desk_is_driven_by_mouse_and_keyboard(lab):
     assert lab.locator("audio").count() == 3
 
     # another voice for the first source
-    _, one, _ = wait_for(lab, lambda: lab.locator("select").first.select_option("cat"), text())
+    choices = lab.locator(".widget-dropdown select")
+    _, one, _ = wait_for(lab, lambda: choices.first.select_option("cat"), text())
     assert one[4:6] == ["cat", "cat/0.flac"]
-    assert lab.locator("select").nth(1).locator("option").all_inner_texts() == [
-        f"cat/{i}.flac" for i in range(3)]
+    files = choices.nth(1).locator("option").all_inner_texts()
+    assert files == [f"cat/{i}.flac" for i in range(3)]
 
     # a second later for the second one, typed into the slider's field
     def later():

@@ -1,4 +1,6 @@
-"""Pictures of views: where a mixture's cuts come from and land; what becomes of every sample."""
+"""Pictures of mixtures: where a mixture's cuts come from and land; what becomes of every sample."""
+
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,20 +22,26 @@ def shares(item: dict) -> pd.DataFrame:
     above the sum of the other sources, `overlap` the share of it (0 to 1) during which another
     source has its cut.
     """
-    spans = np.zeros((len(item["cuts"]), item["mixture"].shape[-1]), bool)
-    for span, cut in zip(spans, item["cuts"], strict=True):
+    cuts = voices(item)
+    spans = np.zeros((len(cuts), item["mixture"].shape[-1]), bool)
+    for span, cut in zip(spans, cuts, strict=True):
         span[cut.offset:cut.offset + cut.stop - cut.start] = True
     rows = []
-    for i, (cut, source) in enumerate(zip(item["cuts"], item["sources"], strict=False)):
+    for i, (cut, source) in enumerate(zip(cuts, item["sources"], strict=True)):
         here = spans[i]
         rest = (item["mixture"] - source)[..., here]
         level = audio.rms_db(source[..., here].flatten()).item() if here.any() else -np.inf
-        others = np.delete(spans[:len(item["sources"])], i, axis=0).any(0)
+        others = np.delete(spans, i, axis=0).any(0)
         rows.append({"source": cut.source, "category": cut.category, "file": cut.file,
                      "rms_db": level,
                      "over_rest_db": level - audio.rms_db(rest.flatten()).item(),
                      "overlap": (here & others).sum() / max(1, here.sum())})
     return pd.DataFrame(rows)
+
+
+def voices(item: dict) -> list:
+    """The cuts of an item's sources: all but the background noise, which has no source number."""
+    return [cut for cut in item["cuts"] if cut.source >= 0]
 
 
 @figure
@@ -45,9 +53,8 @@ def mixture_map(corpus: Corpus, item: dict, title: str = "") -> Figure:
                              sharex="col", squeeze=False, width_ratios=(2, 3))
     longest = max(_mono(corpus.waveform(f)).shape[0] for f in facts.file) / rate
     peak = 1.05 * max(item["mixture"].abs().max().item(), 1e-6)
-    for row, cut, source, fact in zip(axes, item["cuts"], sources, facts.itertuples(),
-                                      strict=False):
-        colour = COLOURS[row[0].get_subplotspec().rowspan.start % len(COLOURS)]
+    for row, cut, source, fact, colour in zip(axes, voices(item), sources, facts.itertuples(),
+                                              cycle(COLOURS), strict=False):
         _file_with_cut(row[0], _mono(corpus.waveform(cut.file)), cut, rate, colour)
         _landing(row[1], _mono(source), cut, rate, colour)
         row[1].set_ylim(-peak, peak)
@@ -56,7 +63,8 @@ def mixture_map(corpus: Corpus, item: dict, title: str = "") -> Figure:
     _wave(axes[-1, 1], _mono(item["mixture"]), rate, 0, "black")
     axes[-1, 1].set(ylim=(-peak, peak), xlabel="time in the mixture (s)",
                     xlim=(0, item["mixture"].shape[-1] / rate))
-    axes[-1, 1].set_title("mixture = the sum", fontsize=9, fontweight="normal")
+    axes[-1, 1].set_title("mixture = the sum" + (" and noise" if "noise" in item else ""),
+                          fontsize=9, fontweight="normal")
     axes[-1, 0].axis("off")
     axes[-2, 0].set_xlim(0, longest)
     axes[-2, 0].tick_params(labelbottom=True)

@@ -1,4 +1,4 @@
-"""plots_views: cuts are drawn where they come from and where they land; bars add up."""
+"""plots_mixtures: cuts are drawn where they come from and where they land; bars add up."""
 
 import matplotlib
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from toy_corpus import make_corpus
 
-from sep_helpers import audio, plots, plots_views
+from sep_helpers import audio, plots, plots_mixtures
 from sep_helpers.views import Cut, mix
 
 matplotlib.use("agg")
@@ -26,7 +26,7 @@ def two(corpus, **second):
 
 
 def test_shares_are_measured_where_the_source_is(corpus):
-    facts = plots_views.shares(two(corpus))
+    facts = plots_mixtures.shares(two(corpus))
     assert facts.file.tolist() == ["ann/0.flac", "bob/1.flac"]
     assert facts.overlap.tolist() == pytest.approx([2000 / 6000, 2000 / 8000])
     cut = corpus.waveform("ann/0.flac")[1000:7000]
@@ -37,7 +37,7 @@ def test_shares_are_measured_where_the_source_is(corpus):
 
 
 def test_sources_apart_do_not_overlap(corpus):
-    facts = plots_views.shares(two(corpus, stop=6000, offset=6000))
+    facts = plots_mixtures.shares(two(corpus, stop=6000, offset=6000))
     assert facts.overlap.tolist() == [0, 0]
 
 
