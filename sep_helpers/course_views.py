@@ -47,7 +47,7 @@ def frozen_view(name: str, corpus: Corpus, n_mixtures: int | None = None) -> Fro
 
 def _that_it_can_serve(asked: Recipe, corpus: Corpus) -> Recipe:
     """The recipe; a small corpus without voices of its own for validation takes training voices."""
-    unheard = corpus.select(split="val", heard=False, **asked.where)["speaker"].nunique()
+    unheard = corpus.select(split="val", heard=False, **asked.where)["category"].nunique()
     if asked.name != "val" or unheard >= asked.n_sources:
         return asked
     print("few voices: validation takes kept-out recordings of voices that train")

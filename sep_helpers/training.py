@@ -196,4 +196,4 @@ def run_config(model: nn.Module, train_view: LiveView, settings: Settings) -> di
     """All that decides a run's outcome; how long one sitting lasts is left out."""
     chosen = asdict(settings)
     chosen.pop("max_minutes"), chosen.pop("save_every")
-    return {"model": model.config, "data": asdict(train_view.recipe), "training": chosen}
+    return {"model": model.config, "data": train_view.recipe.to_dict(), "training": chosen}

@@ -6,179 +6,141 @@ training mixtures are drawn afresh each epoch from (seed, epoch, index) alone, s
 depend on workers, on the machine or on where a run was interrupted.
 """
 
-from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import soxr
 import torch
-import yaml
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from sep_helpers import audio
-from sep_helpers.corpora import Corpus
+from sep_helpers import audio, rooms
+from sep_helpers.audio import AudioError
+from sep_helpers.corpora import Corpus, CorpusError
+from sep_helpers.drawing import draw, freeze  # noqa: F401
+from sep_helpers.ledger import account, coverage  # noqa: F401
+from sep_helpers.pools import candidates, split_by_files  # noqa: F401
+from sep_helpers.recipes import Recipe, ViewError
 from sep_helpers.view_table import (  # noqa: F401
     COLUMNS,
+    NOISE,
+    OPTIONAL,
     Cut,
-    ViewError,
     check,
-    coverage,
+    faults,
+    parse_csv,
     read_csv,
     write_csv,
 )
 
-WHOLE = {"n_sources": 1, "n_mixtures": 1, "seed": 0, "sample_rate": 1}      # the smallest
-RANGES = {"seconds": (0.01, 3600), "rms_db": (-100, 0), "level_db": (0, 60), "speed": (0, 0.9)}
+
+def write_view(path: str | Path, corpus: Corpus, recipe: Recipe,
+               noise: Corpus | None = None) -> pd.DataFrame:
+    """Draw a frozen view: its CSV at `path`, its recipe beside it as .yaml; returns the table."""
+    table = freeze(corpus, recipe, noise)
+    write_csv(table, path)
+    recipe.save(Path(path).with_suffix(".yaml"))
+    return table
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How the mixtures of one view are drawn."""
-
-    name: str
-    split: str                          # of the corpus: train, val or test
-    heard: bool | None = None           # True: voices that also train, False: voices that don't
-    where: dict = field(default_factory=dict)   # further columns, e.g. {"language": "en"}
-    n_sources: int = 2
-    n_mixtures: int = 100               # of a frozen view, or of a live view's epoch
-    seconds: float | None = None        # None: whole recordings, cut to the shortest
-    rms_db: float = -25.0               # level of the recording a source is cut from (dB, RMS) ...
-    level_db: float = 2.5               # ... give or take this much, drawn evenly for each source
-    speed: float = 0.0                  # live views: play a cut up to this share faster or slower
-    seed: int = 0
-    sample_rate: int = 8000
-
-    def __post_init__(self):
-        for key, smallest in WHOLE.items():
-            value = getattr(self, key)
-            if type(value) is not int or value < smallest:
-                raise ViewError(f"recipe {self.name!r}: {key}={value!r} must be a whole number, "
-                                f"{smallest} or more")
-        for key, (low, high) in RANGES.items():
-            value = getattr(self, key)
-            if key == "seconds" and value is None:
-                continue
-            if type(value) not in (int, float) or not low <= value <= high:
-                raise ViewError(f"recipe {self.name!r}: {key}={value!r} must be a number from "
-                                f"{low} to {high}")
-
-    @classmethod
-    def load(cls, path: str | Path) -> "Recipe":
-        """Read a recipe from YAML. Raises ViewError for an unknown or missing key."""
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
-            values = None
-        if not isinstance(values, dict):
-            raise ViewError(f"{path}: is no recipe: write a YAML file of lines like 'split: train'")
-        known = [f.name for f in fields(cls)]
-        faults = ([f"unknown key {key!r}" for key in values if key not in known]
-                  + [f"no key {key!r}" for key in ("name", "split") if key not in values])
-        if faults:
-            raise ViewError(f"{path}: {', '.join(faults)}: a recipe has {', '.join(known)}")
-        return cls(**values)
-
-    def save(self, path: str | Path) -> None:
-        Path(path).write_text(yaml.safe_dump(asdict(self), sort_keys=False), encoding="utf-8")
-
-
-def candidates(corpus: Corpus, recipe: Recipe) -> dict[str, pd.DataFrame]:
-    """speaker -> its recordings that the recipe may use.
-
-    Raises ViewError if they are too few, or at another rate than the recipe's.
-    """
-    if recipe.sample_rate != corpus.sample_rate:
-        raise ViewError(f"recipe {recipe.name!r} is for {recipe.sample_rate} Hz, {corpus.folder} "
-                        f"is open at {corpus.sample_rate}: give both the same sample_rate")
-    table = corpus.select(split=recipe.split, heard=recipe.heard, **recipe.where)
-    by_speaker = {str(name): rows for name, rows in table.groupby("speaker")}
-    if len(by_speaker) < recipe.n_sources:
-        raise ViewError(
-            f"recipe {recipe.name!r}: {recipe.n_sources} sources need as many speakers, but "
-            f"{corpus.folder} has {len(by_speaker)} for split={recipe.split!r}, "
-            f"heard={recipe.heard}, {recipe.where}: record more voices or relax the recipe"
-        )
-    return by_speaker
-
-
-def draw(corpus: Corpus, recipe: Recipe, index: int, epoch: int = 0, voices=None) -> list[Cut]:
-    """The cuts of one mixture, decided by (recipe.seed, epoch, index) and nothing else.
-
-    `voices` is `candidates(corpus, recipe)`, to be passed when many mixtures are drawn.
-    """
-    voices = candidates(corpus, recipe) if voices is None else voices
-    rng = np.random.default_rng((recipe.seed, epoch, index))
-    speakers = rng.choice(sorted(voices), recipe.n_sources, replace=False)
-    rows = [voices[s].iloc[rng.integers(len(voices[s]))] for s in speakers]
-    length = min(int(r.samples) for r in rows)
-    if recipe.seconds is not None:
-        length = round(recipe.seconds * recipe.sample_rate)
-    cuts = []
-    for source, row in enumerate(rows):
-        start = int(rng.integers(max(0, int(row.samples) - length) + 1))
-        stop = min(start + length, int(row.samples))
-        level = recipe.rms_db + rng.uniform(-recipe.level_db, recipe.level_db)
-        gain_db = round(level - corpus.rms_db(row.file), 2)
-        cuts.append(Cut(f"{recipe.name}_{index:05d}", recipe.split, length, source,
-                        row.speaker, row.file, start, stop, 0, gain_db))
-    return cuts
-
-
-def freeze(corpus: Corpus, recipe: Recipe) -> pd.DataFrame:
-    """The whole view as a table with the columns of `Cut`."""
-    if recipe.speed:
-        raise ViewError(f"recipe {recipe.name!r}: speed={recipe.speed} changes samples, so it is "
-                        "for live views only: set speed to 0 before freezing")
-    voices = candidates(corpus, recipe)
-    drawn = [draw(corpus, recipe, i, voices=voices) for i in range(recipe.n_mixtures)]
-    return pd.DataFrame([astuple(cut) for cuts in drawn for cut in cuts], columns=COLUMNS)
+def open_view(path: str | Path, corpus: Corpus, noise: Corpus | None = None,
+              skip: bool = False) -> "FrozenView":
+    """The frozen view of a CSV; if its recipe lies beside it, the corpus is split as that says."""
+    beside = Path(path).with_suffix(".yaml")
+    if beside.exists():
+        corpus = split_by_files(corpus, Recipe.load(beside).files)
+    return FrozenView(corpus, read_csv(path, corpus, noise), noise, skip)
 
 
 def resample_cut(corpus: Corpus, cut: Cut, speed: float) -> Tensor:
     """The cut's samples, played `speed` times as fast: more of the file, or less, is read."""
     x = corpus.waveform(cut.file)
     if speed == 1.0:
-        return x[cut.start : cut.stop]
+        return x[..., cut.start : cut.stop]
     wanted = cut.stop - cut.start
-    start = max(0, min(cut.start, len(x) - round(wanted * speed)))
-    y = soxr.resample(x[start : start + round(wanted * speed)].numpy(), speed, 1.0, quality="MQ")
-    return torch.from_numpy(y)[:wanted]
+    start = max(0, min(cut.start, x.shape[-1] - round(wanted * speed)))
+    slow = x[..., start : start + round(wanted * speed)].movedim(-1, 0).numpy()
+    y = torch.from_numpy(soxr.resample(slow, speed, 1.0, quality="MQ"))
+    return y.movedim(0, -1)[..., :wanted]
 
 
-def mix(corpus: Corpus, cuts: list[Cut], speeds=None) -> dict:
-    """One item: {"id", "mixture" (time,), "sources" (source, time), "cuts"}; mixture = sum."""
-    sources = torch.zeros(len(cuts), cuts[0].length)
-    for row, cut, speed in zip(sources, cuts, speeds or [1.0] * len(cuts), strict=True):
-        x = resample_cut(corpus, cut, speed)
-        row[cut.offset : cut.offset + len(x)] = x * audio.gain(cut.gain_db)
-    return {"id": cuts[0].mixture_id, "mixture": sources.sum(0), "sources": sources, "cuts": cuts}
+def mix(corpus: Corpus, cuts: list[Cut], speeds=None, noise: Corpus | None = None) -> dict:
+    """One item: {"id", "mixture" (time,), "sources" (source, time), "cuts"}; mixture = sum.
+
+    Where the mixture holds more than its sources, background noise, or the reflections of a room
+    whose target is the direct sound, the item has "noise" (time,) too, and mixture = sum + noise.
+    Of a stereo corpus everything is (..., channel, time).
+    """
+    voices = [cut for cut in cuts if cut.source != NOISE]
+    rows, rest = [], None
+    for cut, speed in zip(voices, speeds or [1.0] * len(voices), strict=True):
+        x = resample_cut(corpus, cut, speed) * audio.gain(cut.gain_db)
+        if cut.room:
+            wet, direct = rooms.play(x, cut.room, corpus.sample_rate)
+            x = direct if rooms.wants_direct(cut.room) else wet
+            if rooms.wants_direct(cut.room):
+                rest = _put(rest, wet, cut) - _put(None, direct, cut)
+        rows.append(_put(None, x, cut))
+    for cut in (cut for cut in cuts if cut.source == NOISE):
+        rest = _put(rest, resample_cut(noise or corpus, cut, 1.0) * audio.gain(cut.gain_db), cut)
+    sources = torch.stack(rows)
+    item = {"id": cuts[0].mixture_id, "mixture": sources.sum(0), "sources": sources, "cuts": cuts}
+    return item if rest is None else item | {"mixture": item["mixture"] + rest, "noise": rest}
+
+
+def _put(into: Tensor | None, x: Tensor, cut: Cut) -> Tensor:
+    """`into` (new zeros if None), with x added where the cut lands, up to the mixture's end."""
+    into = x.new_zeros(*x.shape[:-1], cut.length) if into is None else into
+    part = into[..., cut.offset : cut.offset + x.shape[-1]]
+    part += x[..., : part.shape[-1]]
+    return into
+
+
+def _item(view, cuts: list[Cut], speeds=None) -> dict:
+    """A mixture, or ViewError naming it; of a view that skips, {"id", "fault"} instead."""
+    try:
+        return mix(view.corpus, cuts, speeds, view.noise)
+    except (AudioError, CorpusError, ViewError, OSError) as error:
+        fault = f"{cuts[0].mixture_id}: {error}"
+        if view.skip:
+            return {"id": cuts[0].mixture_id, "fault": fault}
+        raise ViewError(f"{fault} (`skip=True` leaves such mixtures out, and counts them)"
+                        ) from None
 
 
 class FrozenView(Dataset):
-    """The mixtures of a view table, in its order. Raises ViewError for a line it cannot serve."""
+    """The mixtures of a view table, in its order. Raises ViewError for a line it cannot serve.
 
-    def __init__(self, corpus: Corpus, table: pd.DataFrame):
-        check(table, corpus)
-        self.corpus = corpus
-        self.mixtures = [[Cut(*row) for row in rows[COLUMNS].itertuples(index=False)]
-                         for _, rows in table.groupby("mixture_id", sort=False)]
+    A recording that cannot be read stops the epoch with its name, or, with `skip`, is left out:
+    `collate` then names what it lacks in `batch["skipped"]`, and warns.
+    """
+
+    def __init__(self, corpus: Corpus, table: pd.DataFrame, noise: Corpus | None = None,
+                 skip: bool = False):
+        check(table, corpus, noise=noise)
+        self.corpus, self.noise, self.skip = corpus, noise, skip
+        columns = COLUMNS + [c for c in OPTIONAL if c in table]
+        mixtures = {}
+        for cut in map(Cut, *(table[c].tolist() for c in columns)):
+            mixtures.setdefault(cut.mixture_id, []).append(cut)
+        self.mixtures = [sorted(cuts, key=lambda cut: cut.source % len(cuts))     # noise last
+                         for cuts in mixtures.values()]
 
     def __len__(self) -> int:
         return len(self.mixtures)
 
     def __getitem__(self, index: int) -> dict:
-        return mix(self.corpus, self.mixtures[index])
+        return _item(self, self.mixtures[index])
 
 
 class LiveView:
     """Mixtures without end: `epoch(e)` is the Dataset of epoch e, a pure function of the seed."""
 
-    def __init__(self, corpus: Corpus, recipe: Recipe):
-        self.corpus, self.recipe = corpus, recipe
-        self.voices = candidates(corpus, recipe)
+    def __init__(self, corpus: Corpus, recipe: Recipe, noise: Corpus | None = None,
+                 skip: bool = False):
+        self.corpus, self.recipe, self.noise, self.skip = corpus, recipe, noise, skip
+        self.pool = candidates(corpus, recipe, noise)
 
     def epoch(self, epoch: int) -> "LiveEpoch":
         return LiveEpoch(self, epoch)
@@ -197,21 +159,44 @@ class LiveEpoch(Dataset):
         view, recipe = self.view, self.view.recipe
         if not 0 <= index < len(self):
             raise IndexError(index)
-        cuts = draw(view.corpus, recipe, index, self.number, view.voices)
+        cuts = draw(view.corpus, recipe, index, self.number, view.pool)
+        n = recipe.n_sources
         rng = np.random.default_rng((recipe.seed, self.number, index, 1))
-        speeds = 1 + recipe.speed * rng.uniform(-1, 1, len(cuts))
-        return mix(view.corpus, cuts, speeds.tolist())
+        speeds = 1 + recipe.speed * rng.uniform(-1, 1, n)
+        return _item(view, cuts, [speeds[0]] * n if recipe.together else speeds.tolist())
 
 
 def collate(items: list[dict]) -> dict:
     """Batch of items padded to the longest.
 
-    -> {"id" list, "mixture" (batch, time), "sources" (batch, source, time), "lengths" (batch,)}
+    -> {"id" list, "mixture" (batch, time), "sources" (batch, source, time), "lengths" (batch,),
+    "skipped" list}; stereo items give (batch, channel, time) and (batch, source, channel, time).
+    What lies beyond an item's length is padding and has no part in a loss. `skipped` names the
+    mixtures that a view with `skip` could not read; they are not in the batch.
     """
-    sources = pad_sequence([item["sources"].T for item in items], batch_first=True).mT.contiguous()
+    skipped = [item["fault"] for item in items if "fault" in item]
+    items = [item for item in items if "fault" not in item]
+    if not items:
+        raise ViewError(f"no mixture of the batch can be read: {skipped[0]}")
+    if skipped:
+        print(f"left out {len(skipped)} mixtures:", *skipped, sep="\n  ")
+    shapes = {tuple(item["sources"].shape[:-1]) for item in items}
+    if len(shapes) > 1:
+        raise ViewError(f"mixtures of {' and '.join(map(str, sorted(shapes)))} sources in a batch: "
+                        "take them one by one, or draw a view with one number")
     return {
         "id": [item["id"] for item in items],
-        "mixture": sources.sum(1),
-        "sources": sources,
-        "lengths": torch.tensor([len(item["mixture"]) for item in items]),
+        "mixture": _padded([item["mixture"] for item in items]),
+        "sources": _padded([item["sources"] for item in items]),
+        "lengths": torch.tensor([item["mixture"].shape[-1] for item in items]),
+        "skipped": skipped,
     }
+
+
+def _padded(tensors: list[Tensor]) -> Tensor:
+    """Tensors (..., time) as one (batch, ..., longest time), zeros behind the shorter ones."""
+    batch = tensors[0].new_zeros(len(tensors), *tensors[0].shape[:-1],
+                                 max(x.shape[-1] for x in tensors))
+    for row, x in zip(batch, tensors, strict=True):
+        row[..., : x.shape[-1]] = x
+    return batch

@@ -1,11 +1,13 @@
 """view_table: the CSV comes back as it went out; a line the corpus cannot serve is named."""
 
-import numpy as np
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from toy_corpus import make_corpus
 
-from sep_helpers.views import COLUMNS, Recipe, ViewError, coverage, freeze, read_csv, write_csv
+from sep_helpers import views
+from sep_helpers.views import COLUMNS, Recipe, ViewError, faults, freeze, read_csv, write_csv
 
 RECIPE = Recipe(name="test", split="test", n_mixtures=6, seconds=0.5, seed=3)
 
@@ -66,6 +68,15 @@ def test_other_columns_and_orders_are_fine(corpus, table, tmp_path):
     ("offset", -1, "lands outside its mixture"),
     ("length", 3999, "lands outside its mixture of 3999 samples"),
     ("length", 4001, "test_00001 has sources of several lengths"),
+    ("length", 10**9, "test_00001 is 1000000000 samples long: a mixture has 1 to 28800000"),
+    ("source", 1, "test_00001 has source 1 twice: number them 0, 1 ..., or rename"),
+    ("source", 7, "test_00001 lacks a source below 7"),
+    ("source", -2, "source -2: number sources 0, 1 ..."),
+    ("gain_db", 5000, "gain_db is 5000"),
+    ("gain_db", -101, "gain_db is -101"),
+    ("gain_db", 1e400, "gain_db is inf"),
+    ("mixture_id", "", "the line has no mixture_id"),
+    ("start", 1e30, "does not fit into"),
     ("split", "train", "is not for train in the corpus: it would leak"),
 ])
 def test_wrong_line_is_named(corpus, table, tmp_path, column, value, message):
@@ -73,6 +84,46 @@ def test_wrong_line_is_named(corpus, table, tmp_path, column, value, message):
     table.loc[2, column] = value        # the third row, the fourth line of the file
     said = refusal(corpus, table, tmp_path / "view.csv")
     assert message in said and "view.csv, line 4: " in said
+
+
+def test_what_a_mixture_must_not_be(corpus, table, tmp_path):
+    twice = table.assign(source=0)
+    assert "test_00000 has source 0 twice" in refusal(corpus, twice, tmp_path / "a.csv")
+    one_name = table.assign(mixture_id=table.mixture_id.replace("test_00001", "test_00000"))
+    assert "line 2: test_00000 has source 0 twice" in refusal(corpus, one_name, tmp_path / "a.csv")
+    itself = table.copy()
+    itself.loc[3] = itself.loc[2].to_dict() | {"source": 1}
+    said = refusal(corpus, itself, tmp_path / "a.csv")
+    assert "line 5: " in said and "occurs twice in test_00001: nobody can part" in said
+    silent = table.assign(stop=table.start)
+    write_csv(silent, tmp_path / "b.csv")
+    assert (read_csv(tmp_path / "b.csv", corpus).stop == silent.start).all()   # silent, but a line
+
+
+def test_every_fault_is_found_and_counted(corpus, table):
+    table["gain_db"] = table["gain_db"].astype(float)
+    table.loc[[1, 4, 9], "gain_db"] = float("nan")
+    table.loc[6, "file"] = "nobody.flac"
+    found = faults(table, corpus)
+    assert sorted(found) == [3, 6, 8, 11] and "nobody.flac is not in" in found[8]
+    with pytest.raises(ViewError, match=r"line 3: gain_db is nan .*\(and 3 more lines\)"):
+        views.check(table, corpus)
+    assert faults(freeze(corpus, RECIPE), corpus) == {}
+
+
+def test_the_recipes_rate_beside_a_view_is_heeded(corpus, table, tmp_path):
+    write_csv(table, tmp_path / "a.csv")
+    replace(RECIPE, sample_rate=16000).save(tmp_path / "a.yaml")
+    with pytest.raises(ViewError, match="a.csv is for 16000 Hz, says a.yaml.* open at 8000"):
+        read_csv(tmp_path / "a.csv", corpus)
+    (tmp_path / "a.yaml").write_text("- no recipe")
+    assert len(read_csv(tmp_path / "a.csv", corpus)) == len(table)
+
+
+def test_a_view_without_lines_or_without_a_file(corpus, table, tmp_path):
+    assert "has no mixtures" in refusal(corpus, table[:0], tmp_path / "a.csv")
+    with pytest.raises(ViewError, match="nothing.csv cannot be read"):
+        read_csv(tmp_path / "nothing.csv", corpus)
 
 
 def test_missing_columns_are_named(corpus, table, tmp_path):
@@ -86,24 +137,3 @@ def test_what_is_no_table_is_refused(corpus, tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ViewError, match="view.csv is not a CSV table"):
         read_csv(path, corpus)
-
-
-def test_coverage_counts_every_sample_once(corpus):
-    lines = [("a", 0, 100), ("a", 50, 300), ("b", 7990, 8000)]
-    table = pd.DataFrame([{"split": "test", "file": {"a": "dan/1.flac", "b": "eve/0.flac"}[name],
-                           "start": start, "stop": stop} for name, start, stop in lines])
-    ledger = coverage(table, corpus).set_index("file")
-    assert set(ledger.index) == set(corpus.select(split="test").file)
-    assert ledger.loc["dan/1.flac"].tolist() == [9000, 2, 300, 8700]
-    assert ledger.loc["eve/0.flac"].tolist() == [8000, 1, 10, 7990]
-    assert ledger.loc["dan/0.flac"].tolist() == [8000, 0, 0, 8000]
-    assert (ledger.used + ledger.dropped == ledger.samples).all()
-
-
-def test_coverage_grows_with_every_table(corpus):
-    tables = [freeze(corpus, Recipe("test", "test", n_mixtures=5, seconds=0.5, seed=seed))
-              for seed in range(30)]
-    used = [coverage(pd.concat(tables[:n]), corpus).used.sum() for n in (1, 5, 30)]
-    total = corpus.select(split="test").samples.sum()
-    assert used[0] < used[1] < used[2] <= total and used[2] > 0.9 * total
-    assert np.all(np.array(used) > 0)

@@ -39,28 +39,7 @@ def drawn(corpus, recipe, n=200, **where):
     return [draw(corpus, recipe, index, **where) for index in range(n)]
 
 
-# --- recipes
-
-
-def test_recipe_round_trip(tmp_path):
-    recipe = Recipe(name="odd", split="val", heard=False, where={"language": ["en", "de"]},
-                    n_sources=3, seconds=1.5, rms_db=-30.0, level_db=0.0, seed=11)
-    recipe.save(tmp_path / "odd.yaml")
-    assert Recipe.load(tmp_path / "odd.yaml") == recipe
-
-
-@pytest.mark.parametrize("text, message", [
-    ("name: a\nsplit: train\nsedes: 3\n", "unknown key 'sedes'"),
-    ("name: a\n", "no key 'split'"),
-    ("", "no key 'name', no key 'split'"),
-])
-def test_recipe_with_wrong_keys_is_refused(tmp_path, text, message):
-    path = tmp_path / "recipe.yaml"
-    path.write_text(text)
-    with pytest.raises(ViewError) as error:
-        Recipe.load(path)
-    assert message in str(error.value) and str(path) in str(error.value)
-    assert "n_mixtures" in str(error.value) and "\n" not in str(error.value)
+# --- pools
 
 
 def test_too_few_speakers_are_counted(corpus):
@@ -288,30 +267,6 @@ def test_collate_pads_and_keeps_lengths(corpus):
         assert torch.equal(batch["mixture"][row, :length], item["mixture"])
         assert not batch["sources"][row, :, length:].any()
         assert not batch["mixture"][row, length:].any()
-
-
-
-@pytest.mark.parametrize("change, message", [
-    ({"n_sources": 0}, "n_sources=0 must be a whole number, 1 or more"),
-    ({"n_sources": 1.5}, "n_sources=1.5 must be a whole number"),
-    ({"n_mixtures": 0}, "n_mixtures=0"), ({"seed": -1}, "seed=-1"),
-    ({"seconds": -2.0}, "seconds=-2.0 must be a number from"),
-    ({"seconds": "two"}, "seconds='two'"),
-    ({"rms_db": float("nan")}, "rms_db=nan"), ({"level_db": -1.0}, "level_db=-1.0"),
-    ({"speed": 1.5}, "speed=1.5"),
-])
-def test_a_recipe_that_cannot_be_drawn_is_refused_when_it_is_made(change, message):
-    with pytest.raises(ViewError, match=message):
-        replace(TRAIN, **change)
-
-
-@pytest.mark.parametrize("text", ["a: [1", "- train", "words", "\t:"])
-def test_a_file_that_is_no_recipe_is_named(tmp_path, text):
-    (tmp_path / "r.yaml").write_text(text)
-    for path in (tmp_path / "r.yaml", tmp_path / "missing.yaml"):
-        with pytest.raises(ViewError, match=r"\.yaml: is no recipe") as error:
-            views.Recipe.load(path)
-        assert "\n" not in str(error.value)
 
 
 def test_a_view_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
