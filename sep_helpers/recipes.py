@@ -138,6 +138,7 @@ def _wrong_number(recipe: Recipe) -> str | None:
             continue
         if not _is_number(value) or not low <= value <= high:
             return f"{key}={value!r} must be a number from {low} to {high}"
+        object.__setattr__(recipe, key, value + 0)      # a generator refuses 0.0 to -0.0
     return None
 
 
@@ -149,7 +150,7 @@ def _wrong_range(recipe: Recipe) -> str | None:
         if (not isinstance(value, (list, tuple)) or len(value) != 2
                 or not all(map(_is_number, value)) or not low <= value[0] <= value[1] <= high):
             return f"{key}={value!r} must be a range [low, high] within {low} to {high}"
-        object.__setattr__(recipe, key, list(value))        # as YAML gives it back
+        object.__setattr__(recipe, key, [end + 0 for end in value])     # a list, and -0.0 is 0.0
     return None
 
 
