@@ -1,39 +1,48 @@
 """Pictures of networks and of their training."""
 
 from itertools import cycle
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import yaml
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from sep_helpers import runs
 from sep_helpers.plots_style import COLOURS, LEVELS, SIGNED, figure, image
 
 PANELS = (("learning_rate", "learning rate", "learning rate"),
           ("grad_norm", "gradient norm", "norm before clipping"),
-          ("seconds", "time an epoch", "seconds"))
+          ("seconds", "time an epoch", "seconds"),
+          ("swapped", "order changed", "% of validation"))
 
 
 @figure
-def history(runs: pd.DataFrame | dict[str, pd.DataFrame], title: str = "Training") -> Figure:
+def history(tables: pd.DataFrame | dict[str, pd.DataFrame], title: str = "Training") -> Figure:
     """Train and validation SI-SNR over each other; below, learning rate, gradient and time.
 
-    Histories have the columns of history.csv. Train is dashed, validation solid with a star on
-    its best; of one run the two have two colours, of several in a dict each run has its own.
+    Histories have the columns of history.csv; `swapped`, the share of validation mixtures whose
+    best permutation is not that of the epoch before, has a panel where it is known. Train is
+    dashed, validation solid with a star on its best; of one run the two have two colours, of
+    several in a dict each run has its own.
     """
-    alone = isinstance(runs, pd.DataFrame)
-    fig, axes = plt.subplot_mosaic([["snr"] * 3, [key for key, *_ in PANELS]], figsize=(9, 5.6),
-                                   height_ratios=(1.7, 1))
-    named = {"validation": runs} if alone else runs
+    alone = isinstance(tables, pd.DataFrame)
+    named = {"validation": tables} if alone else tables
+    begun = pd.concat(named.values())
+    panels = [panel for panel in PANELS if panel[0] != "swapped" or
+              ("swapped" in begun and begun["swapped"].notna().any())]
+    fig, axes = plt.subplot_mosaic([["snr"] * len(panels), [key for key, *_ in panels]],
+                                   figsize=(9, 5.6), height_ratios=(1.7, 1))
     for (name, table), colour in zip(named.items(), cycle(COLOURS), strict=False):
         _curves(axes, table, name, colour, COLOURS[1] if alone else colour)
-    begun = pd.concat(named.values())
-    for key, name, unit in PANELS:
+    for key, name, unit in panels:
         axes[key].set(title=name, ylabel=unit)
-        axes[key].set_ylim(0, 1.1 * begun[key].max() if len(begun) else 1)
+        highest = begun[key].max() * (100 if key == "swapped" else 1) if len(begun) else 0
+        axes[key].set_ylim(0, 1.1 * highest if highest > 0 else 1)
     last = begun["epoch"].max() + 1 if len(begun) else 1
     axes["snr"].set_ylabel("SI-SNR (dB), higher is better")
     axes["snr"].legend(title=None if alone else "train dashed, validation solid", alignment="left")
@@ -57,8 +66,36 @@ def _curves(axes: dict, table: pd.DataFrame, name: str, colour: str, val_colour:
     axes["snr"].plot(epoch, val, "o-", markersize=3, color=val_colour,
                      label=f"{name}, best {val[best]:.1f} dB in epoch {epoch[best]}")
     axes["snr"].plot(epoch[best], val[best], "*", markersize=13, color=val_colour)
-    for key, *_ in PANELS:
-        axes[key].plot(epoch, table[key], "o-", color=colour, markersize=2.5, linewidth=1.4)
+    for key in axes.keys() & table.columns:
+        values = 100 * table[key] if key == "swapped" else table[key]
+        axes[key].plot(epoch, values, "o-", color=colour, markersize=2.5, linewidth=1.4)
+
+
+def from_folders(*folders: str | Path, title: str | None = None) -> Figure:
+    """`history` of runs from their folders alone, at any time, also while they are trained.
+
+    Of one run the title says where it stands and, at its pace so far, what is left.
+    """
+    paths = [Path(folder) for folder in folders]
+    same = len({path.name for path in paths}) < len(paths)
+    tables = {str(path) if same else path.name: runs.history(path) for path in paths}
+    if len(tables) != 1:
+        return history(tables, title=title or f"{len(tables)} runs")
+    (name, table), folder = next(iter(tables.items())), Path(folders[0])
+    return history(table, title=title or f"{name}: {_standing(folder, table)}")
+
+
+def _standing(folder: Path, table: pd.DataFrame) -> str:
+    """'epoch 3 of 10, about 2:30 left', as far as the folder tells."""
+    try:
+        epochs = yaml.safe_load((folder / "config.yaml").read_text())["training"]["epochs"]
+    except (OSError, KeyError, TypeError, yaml.YAMLError):
+        return f"{len(table)} epochs"
+    left = epochs - len(table)
+    if left <= 0 or table.empty:
+        return f"{len(table)} of {epochs} epochs"
+    minutes = left * table["seconds"].mean() / 60
+    return f"{len(table)} of {epochs} epochs, about {minutes:.0f} min left at this pace"
 
 
 @figure

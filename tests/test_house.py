@@ -42,6 +42,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "runs",
     "training",
     "sweeps",
+    "events",
     "search",
     "search_work",
     "plots_style",
