@@ -13,6 +13,8 @@ from pickle import UnpicklingError
 
 import torch
 
+FORMAT = 2      # of what a run's checkpoints and config.yaml hold; a newer one is not guessed at
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be written, read or used, in one line with the remedy."""
@@ -31,10 +33,11 @@ def save(path: str | Path, state: dict) -> None:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
-        _load_one(draft)                                 # what cannot be read is not saved
+        read(draft)                                      # what cannot be read is not saved
         if path.exists():
             os.replace(path, previous(path))
         os.replace(draft, path)
+        _flush_names(path.parent)
     except (OSError, RuntimeError, CheckpointError) as error:
         with suppress(OSError):
             draft.unlink()
@@ -55,7 +58,7 @@ def load(path: str | Path) -> dict:
         if not candidate.exists():
             continue
         try:
-            state = _load_one(candidate)
+            state = read(candidate)
         except CheckpointError as error:
             faults.append(str(error))
             continue
@@ -94,15 +97,50 @@ def difference(saved: dict, wanted: dict, prefix: str = "") -> list[str]:
     return lines
 
 
-def refuse_difference(saved: dict, wanted: dict, path: str | Path) -> None:
+def refuse_newer(number, path: str | Path) -> None:
+    """Raise CheckpointError for what a later version of this package has written."""
+    if not isinstance(number, int) or number > FORMAT:
+        raise CheckpointError(f"{path}: was made by a newer version (format {number}, this one "
+                              f"reads up to {FORMAT}): update the course, or choose another folder")
+
+
+def refuse_difference(saved: dict, wanted: dict, path: str | Path, hint: str = "") -> None:
     """Raise CheckpointError, key by key, unless the two configs are the same."""
     lines = difference(saved, wanted)
     if lines:
         raise CheckpointError(f"{path}: holds a run of another config ({'; '.join(lines)}): "
-                              "choose another folder, or go back to the saved config")
+                              f"choose another folder, or go back to the saved config{hint}")
 
 
-def _load_one(path: Path) -> dict:
+def adopt(model, weights: dict) -> str:
+    """Take over the tensors that fit by name and shape; returns what became of them, in words.
+
+    Raises CheckpointError when none fits.
+    """
+    own = model.state_dict()
+    fit_in = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    if not fit_in:
+        raise CheckpointError(f"none of the {len(weights)} saved tensors fits this network: start "
+                            "anew with resume=False")
+    model.load_state_dict(fit_in, strict=False)
+    fresh = [key for key in own if key not in fit_in]
+    return (f"took over {len(fit_in)} of {len(own)} tensors"
+            + (f"; fresh are {', '.join(fresh[:5])}{' ...' if len(fresh) > 5 else ''}"
+               if fresh else ""))
+
+
+def _flush_names(folder: Path) -> None:
+    """Let the new names reach the disk, too, where the system can be told so."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def read(path: Path) -> dict:
+    """One checkpoint file and no other, on the CPU. Raises CheckpointError."""
     try:
         if zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip():
             raise CheckpointError(f"{path}: is damaged, its checksums do not fit")

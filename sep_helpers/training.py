@@ -1,132 +1,33 @@
-"""The training loop, to be read: SI-SNR with PIT, Adam, clipping, warm-up and cosine.
+"""A whole training: epochs, validation, checkpoints, and going on where the last sitting ended.
 
 `fit` can be stopped anywhere, by a full disk, an impatient learner or a runtime that dies, and
 called again: it goes on from the last checkpoint and, on the same machine with the same number
-of threads, ends with the same bits as a run that was never interrupted.
+of threads, ends with the same bits as a run that was never interrupted. It runs on one CPU or GPU
+and, started by `accelerate launch`, on several together.
 """
 
-import math
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch import nn
+from torch.utils.data import Dataset
 
-from sep_helpers.permutation import pit
+from sep_helpers import checkpoints, hardware, memory, randomness, run_lock
+from sep_helpers.feeding import batches, validate
+from sep_helpers.loop import Loop
+from sep_helpers.memory import find_batch
+from sep_helpers.optimisers import warmup_then_cosine
 from sep_helpers.runs import Run
-from sep_helpers.views import LiveView, collate
+from sep_helpers.settings import Settings, SettingsError
+from sep_helpers.sitting import Sitting
+from sep_helpers.trainer import Trainer, TrainingError
+from sep_helpers.views import LiveView
 
-
-class TrainingError(ValueError):
-    """A training that cannot go on, in one line with the remedy."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a training is made of, beside its network and its data."""
-
-    epochs: int = 8
-    batch: int = 4
-    learning_rate: float = 3e-3    # of Adam, reached after the warm-up
-    warmup: int = 100              # steps in which it climbs there in a straight line
-    clip: float = 5.0              # largest norm of the gradient
-    patience: int = 0              # epochs without a new best before stopping; 0: never stop
-    save_every: int = 50           # steps between two checkpoints inside an epoch
-    max_minutes: float = math.inf  # leave in good order after this long; call again to go on
-
-
-def warmup_then_cosine(warmup: int, total: int) -> Callable[[int], float]:
-    """Step -> factor on the learning rate: a straight climb, then half a cosine down to zero."""
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
-    return factor
-
-
-class Trainer:
-    """A network, its optimiser and schedule, and its position: all that a checkpoint holds."""
-
-    def __init__(self, model: nn.Module, settings: Settings, steps_per_epoch: int, device="cpu"):
-        self.model, self.settings, self.device = model.to(device), settings, device
-        self.optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=True)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, warmup_then_cosine(settings.warmup, settings.epochs * steps_per_epoch)
-        )
-        self.epoch, self.step = 0, 0          # the next epoch and the next step in it
-        self.sums = {"si_snr": 0.0, "grad_norm": 0.0, "seconds": 0.0}     # of this epoch so far
-        self.history: list[dict] = []
-
-    def state(self) -> dict:
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
-            "epoch": self.epoch, "step": self.step, "sums": dict(self.sums),
-            "history": self.history,
-            "rng": torch.get_rng_state(),
-        }
-
-    def restore(self, state: dict) -> None:
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
-        self.epoch, self.step, self.sums = state["epoch"], state["step"], dict(state["sums"])
-        self.history = state["history"]
-        torch.set_rng_state(state["rng"])
-
-    def train_step(self, batch: dict) -> None:
-        """One batch: forward, PIT loss, backward, clip, update."""
-        started = time.perf_counter()
-        estimates = self.model(batch["mixture"].to(self.device))
-        si_snr, _ = pit(estimates, batch["sources"].to(self.device), lengths=batch["lengths"])
-        loss = -si_snr.mean()
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss.item()} in epoch {self.epoch}, step {self.step}, mixtures "
-                f"{', '.join(batch['id'])}: listen to them, or lower the learning rate and resume"
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        self.optimizer.step()
-        self.scheduler.step()
-        self.step += 1
-        self.sums["si_snr"] += si_snr.mean().item()
-        self.sums["grad_norm"] += norm.item()
-        self.sums["seconds"] += time.perf_counter() - started
-
-    def finish_epoch(self, val_si_snr: float) -> dict:
-        """Close the epoch's books: one line of the history."""
-        row = {
-            "epoch": self.epoch,
-            "train_si_snr": self.sums["si_snr"] / self.step,
-            "val_si_snr": val_si_snr,
-            "learning_rate": self.scheduler.get_last_lr()[0],
-            "grad_norm": self.sums["grad_norm"] / self.step,
-            "seconds": self.sums["seconds"],
-            "steps": self.step,
-        }
-        self.history.append(row)
-        self.epoch, self.step, self.sums = self.epoch + 1, 0, dict.fromkeys(self.sums, 0.0)
-        return row
-
-
-@torch.inference_mode()
-def validate(model: nn.Module, view: Dataset, batch: int = 8, device="cpu") -> float:
-    """Mean SI-SNR in dB over a view, best permutation per utterance; the mode is put back."""
-    was_training = model.training
-    model.eval()
-    values: list[Tensor] = []
-    for items in DataLoader(view, batch_size=batch, collate_fn=collate):
-        estimates = model(items["mixture"].to(device))
-        values.append(pit(estimates, items["sources"].to(device), lengths=items["lengths"])[0])
-    model.train(was_training)
-    return torch.cat(values).mean().item()
+__all__ = ["Settings", "SettingsError", "Trainer", "TrainingError", "batches", "find_batch", "fit",
+           "run_config", "validate", "warmup_then_cosine"]
 
 
 def fit(
@@ -135,65 +36,98 @@ def fit(
     val_view: Dataset,
     settings: Settings,
     folder: str | Path,
-    device="cpu",
+    device: str | torch.device | None = "cpu",
     on_step: Callable[[Trainer], None] | None = None,
     on_epoch: Callable[[Trainer], None] | None = None,
+    *,
+    resume: bool | str = True,
+    facts: dict | None = None,
+    say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Train, or go on training, in a run folder; returns the history, one line an epoch.
 
     `on_step` and `on_epoch` see the trainer after each step and epoch (to plot, to report, to
-    interrupt). Raises TrainingError for a loss that is not finite, CheckpointError for a folder
-    that holds another config.
+    interrupt). `resume` is for a folder with another config, see `runs.Run`; `facts` are written
+    down and never compared; `say` gets what there is to say. The history's `attrs["finished"]` is
+    False for a sitting that ended early. Raises TrainingError for a loss that is not finite or too
+    little memory, CheckpointError for a folder that cannot be used, LockError for one in use.
     """
-    run = Run(folder, run_config(model, train_view, settings))
-    steps = len(train_view.epoch(0)) // settings.batch
-    if settings.epochs < 1 or steps < 1:
-        raise TrainingError(f"nothing to train: {settings.epochs} epochs of {steps} batches; an "
-                            f"epoch needs at least {settings.batch} mixtures, a run one epoch")
-    trainer = Trainer(model, settings, steps, device)
-    saved = run.load()
-    if saved:
-        trainer.restore(saved)
-        print(f"found your run in {run.folder}: epoch {trainer.epoch + 1} of {settings.epochs}, "
-              f"step {trainer.step} of {steps}, going on" if trainer.epoch < settings.epochs else
-              f"found your run in {run.folder}: all {settings.epochs} epochs are done")
-    deadline = time.monotonic() + 60 * settings.max_minutes
-    while trainer.epoch < settings.epochs and not out_of_patience(trainer):
-        model.train()
-        for batch in batches(train_view.epoch(trainer.epoch), settings.batch, trainer.step):
-            trainer.train_step(batch)
-            if trainer.step % settings.save_every == 0 and trainer.step < steps:
-                run.save(trainer.state())
-            if on_step:
-                on_step(trainer)
-            if time.monotonic() > deadline and trainer.step < steps:
-                run.save(trainer.state())
-                print(f"{settings.max_minutes} minutes are over: saved, call again to go on")
-                return pd.DataFrame(trainer.history)
-        row = trainer.finish_epoch(validate(model, val_view, settings.batch, device))
-        if row["val_si_snr"] >= max(r["val_si_snr"] for r in trainer.history):
-            run.save_best(model.state_dict(), row)
-        run.save(trainer.state())
-        if on_epoch:
-            on_epoch(trainer)
-    return pd.DataFrame(trainer.history)
+    accelerator = hardware.open_accelerator(device, settings.precision, say)
+    leads = accelerator.is_main_process
+    with ExitStack() as stack:
+        loop = _begin(stack, accelerator, model, train_view, settings, folder, resume, facts,
+                      say if leads else lambda line: None)
+        try:
+            loop.go(train_view, val_view, on_step if leads else None, on_epoch if leads else None)
+        except memory.OUT_OF_MEMORY as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            raise memory.advice(error, model, train_view, settings, accelerator.device) from error
+        except KeyboardInterrupt:
+            loop.say(f"interrupted: step {loop.sitting.saved_number} is saved, call again to go on")
+            raise
+    history = pd.DataFrame(loop.trainer.history)
+    history.attrs["finished"] = loop.finished
+    return history
 
 
-def batches(epoch: Dataset, batch: int, first: int) -> DataLoader:
-    """The epoch's whole batches from batch number `first` on: where a resumed run goes on."""
-    rest = Subset(epoch, range(first * batch, len(epoch) // batch * batch))
-    return DataLoader(rest, batch_size=batch, collate_fn=collate)
+def _begin(stack: ExitStack, accelerator, model, train_view, settings, folder, resume, facts,
+           say) -> Loop:
+    """The loop, where its folder says that it stands; `stack` gets what is to be undone."""
+    steps = _steps(train_view, settings, accelerator.num_processes, say)
+    noted = {"parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+             **(facts or {})}
+    sitting, run = Sitting(settings), None
+
+    def open_run() -> tuple[dict | None, dict | None]:
+        nonlocal run
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        stack.enter_context(run_lock.held(folder))
+        run = Run(folder, run_config(model, train_view, settings), resume, noted, say)
+        return run.load(), run.weights
+
+    stack.enter_context(sitting.listening())
+    state, weights = hardware.together(accelerator, open_run)
+    if weights is not None:
+        say(checkpoints.adopt(model, weights))
+    example = train_view.epoch(0)[0]["mixture"] if accelerator.num_processes > 1 else None
+    trainer = Trainer(model, settings, steps, accelerator, example)
+    stack.callback(trainer.release)
+    loop = Loop(trainer, run, sitting, say)
+    if state is not None:
+        trainer.restore(state)
+        say(found(trainer, folder))
+    else:
+        randomness.seed(settings.seed + accelerator.process_index)
+        loop.save()                   # says at once whether the folder can be written
+    return loop
 
 
-def out_of_patience(trainer: Trainer) -> bool:
-    """Have `patience` epochs passed since the best validation?"""
-    patience, values = trainer.settings.patience, [r["val_si_snr"] for r in trainer.history]
-    return patience > 0 and len(values) - 1 - values.index(max(values)) >= patience if values \
-        else False
+def found(trainer: Trainer, folder: str | Path) -> str:
+    """What a resumed run says of itself."""
+    done, epochs = trainer.epoch, trainer.settings.epochs
+    if done >= epochs:
+        return f"found your run in {folder}: all {epochs} epochs are done"
+    where = f", step {trainer.step} of {trainer.steps_per_epoch}" if trainer.step else ""
+    return f"found your run in {folder}: epoch {done + 1} of {epochs}{where}, going on"
 
 
 def run_config(model: nn.Module, train_view: LiveView, settings: Settings) -> dict:
-    """All that decides a run's outcome; how long one sitting lasts is left out."""
-    chosen = asdict(settings)
-    chosen.pop("max_minutes"), chosen.pop("save_every")
-    return {"model": model.config, "data": train_view.recipe.to_dict(), "training": chosen}
+    """All that decides a run's outcome; how one sitting goes about it is left out."""
+    return {"model": model.config, "data": train_view.recipe.to_dict(),
+            "training": settings.outcome()}
+
+
+def _steps(train_view: LiveView, settings: Settings, processes: int, say: Callable) -> int:
+    """Whole batches in an epoch, if there are any and the processes can share them."""
+    mixtures = len(train_view.epoch(0))
+    steps, rest = divmod(mixtures, settings.batch)
+    if steps < 1:
+        raise TrainingError(f"nothing to train: an epoch of {mixtures} mixtures has no batch of "
+                            f"{settings.batch}: draw more of them, or lower the batch")
+    if settings.batch % processes:
+        raise TrainingError(f"{processes} processes cannot share a batch of {settings.batch}: "
+                            f"choose a multiple of {processes}")
+    if rest:
+        say(f"{rest} of {mixtures} mixtures an epoch are left over by batches of {settings.batch}")
+    return steps

@@ -1,0 +1,56 @@
+"""Feeding a network: an epoch's batches from any position on, and a whole view to validate on."""
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from sep_helpers import hardware, objectives
+from sep_helpers.settings import Settings
+from sep_helpers.views import collate
+
+
+@torch.inference_mode()
+def measure(model: nn.Module, view: Dataset, batch: int = 8, device="cpu", accelerator=None
+            ) -> tuple[Tensor, Tensor]:
+    """SI-SNR in dB of each mixture of a view, and its best permutation: (n,), (n, source).
+
+    The mode is put back. With an accelerator the processes share the mixtures.
+    """
+    ranks, rank = hardware.position(accelerator)
+    was_training = model.training
+    model.eval()
+    mine, found_here = range(rank, len(view), ranks), []
+    for items in DataLoader(Subset(view, mine), batch_size=batch, collate_fn=collate,
+                            generator=torch.Generator()):
+        estimates = model(items["mixture"].to(device))
+        value, permutation, _ = objectives.score(estimates, items["sources"].to(device),
+                                                 items["lengths"])
+        found_here += zip(value.cpu(), permutation.cpu(), strict=True)
+    model.train(was_training)
+    if ranks > 1:
+        numbered = [(i, *pair) for i, pair in zip(mine, found_here, strict=True)]
+        found_here = [pair for _, *pair in sorted(hardware.gathered(accelerator, numbered),
+                                                  key=lambda entry: entry[0])]
+    values, permutations = zip(*found_here, strict=True)
+    return torch.stack(values).clone(), torch.stack(permutations).clone()
+
+
+def validate(model: nn.Module, view: Dataset, batch: int = 8, device="cpu") -> float:
+    """Mean SI-SNR in dB over a view, best permutation per utterance; the mode is put back."""
+    return measure(model, view, batch, device)[0].mean().item()
+
+
+def batches(epoch: Dataset, settings: Settings, first: int = 0, accelerator=None) -> DataLoader:
+    """The epoch's whole batches from batch number `first` on: where a resumed run goes on.
+
+    A process gets its share of each. The order is decided by the numbers alone, and the loader
+    draws from a generator of its own, so that neither workers nor an interruption change a bit.
+    """
+    ranks, rank = hardware.position(accelerator)
+    part = hardware.share(settings.batch, ranks, rank)
+    numbers = [range(start, start + settings.batch)[part] for start in range(
+        first * settings.batch, len(epoch) // settings.batch * settings.batch, settings.batch)]
+    on_gpu = accelerator is not None and accelerator.device.type == "cuda"
+    return DataLoader(epoch, batch_sampler=numbers, collate_fn=collate, pin_memory=on_gpu,
+                      num_workers=settings.workers,
+                      generator=torch.Generator().manual_seed(settings.seed))

@@ -1,0 +1,85 @@
+"""What a training maximises, behind PIT: SI-SNR, SNR or minus the squared error.
+
+A target that is silent has no SI-SNR: nothing is left to project onto. It is scored by what the
+estimate still lets through, SNR-like with a floor 30 dB below the mixture, as Wisdom et al.
+("What's all the FUSS about free universal sound separation data?", 2021) score inactive sources;
+so one silent target moves a batch's mean by 30 dB at most, and its gradient ends where the floor
+begins.
+"""
+
+import torch
+from torch import Tensor
+
+from sep_helpers.losses import si_snr, snr, valid_samples
+from sep_helpers.permutation import best_permutation, pairwise, reorder
+
+SILENT = 1e-6      # a target 60 dB below its mixture, or farther, counts as silent
+FLOOR = 1e-3       # what an estimate of silence may leave, 30 dB below its mixture, to score 0 dB
+TINY = 1e-8        # and where the mixture itself is silent
+
+
+def energy(x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Sum of squares over time, (..., time) -> (...); padding does not count."""
+    valid = valid_samples(lengths, x)
+    return (x if valid is None else x * valid).square().sum(-1)
+
+
+def silence(estimate: Tensor, mixture_energy: Tensor) -> Tensor:
+    """dB, 0 for silence down to about -30 for the whole mixture: what an estimate lets through.
+
+    estimate (..., time), mixture_energy (...) -> (...).
+    """
+    floor = FLOOR * mixture_energy + TINY
+    return 10 * torch.log10(floor / (estimate.square().sum(-1) + floor))
+
+
+def minus_mse(estimate: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Minus the mean square of the error: higher is better, as with the others. No unit, no dB."""
+    error = energy(estimate - target, lengths)
+    return -error / (estimate.shape[-1] if lengths is None else
+                     lengths.to(error.device).reshape(-1, *[1] * (error.dim() - 1)))
+
+
+METRICS = {"si_snr": si_snr, "snr": snr, "mse": minus_mse}
+
+
+def metric(name: str, sources: Tensor, lengths: Tensor | None = None):
+    """The objective as PIT wants it: f(estimate, target, lengths) -> (batch, ...).
+
+    Higher is better. `sources` (batch, source, time) are the utterances' own, for the energy of
+    their mixtures.
+    """
+    chosen = METRICS[name]
+    if name == "mse":                     # finite for silence as it stands
+        return chosen
+    with torch.no_grad():
+        whole = energy(sources.sum(1), lengths)                              # (batch,)
+        some = (energy(sources, lengths) < SILENT * whole.unsqueeze(1) + TINY).any()
+    if not some:
+        return chosen
+
+    def guarded(estimate: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
+        valid = valid_samples(lengths, estimate)
+        heard = estimate if valid is None else estimate * valid
+        mixture = whole.reshape(-1, *[1] * (target.dim() - 2))
+        quiet = energy(target, lengths) < SILENT * mixture + TINY
+        return torch.where(quiet, silence(heard, mixture), chosen(estimate, target, lengths))
+    return guarded
+
+
+def score(
+    estimates: Tensor, sources: Tensor, lengths: Tensor | None = None, objective: str = "si_snr",
+    permute: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The objective of each utterance, to be maximised, its permutation, and all pairs' values.
+
+    estimates, sources (batch, source, time) -> (batch,), (batch, source), (batch, source, source);
+    permute=False leaves the estimates in their order. In float32 whatever comes in.
+    """
+    estimates, sources = estimates.float(), sources.float()
+    function = metric(objective, sources, lengths)
+    with torch.no_grad():
+        scores = pairwise(estimates, sources, function, lengths)
+        permutation = best_permutation(scores)
+    ordered = reorder(estimates, permutation) if permute else estimates
+    return function(ordered, sources, lengths).mean(-1), permutation, scores
