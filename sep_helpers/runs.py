@@ -38,7 +38,8 @@ class Run:
 
     def __init__(self, folder: str | Path, config: dict, resume: bool | str = True,
                  facts: dict | None = None, say: Callable[[str], None] = print):
-        self.folder, self.config, self.say = Path(folder), config, say
+        self.folder, self.say = Path(folder), say
+        self.config = yaml.safe_load(yaml.safe_dump(config))     # as it will be read back
         self.folder.mkdir(parents=True, exist_ok=True)
         checkpoints.clean(self.folder)
         self.mirror = drive_mirror.of(self.folder, say)
