@@ -29,6 +29,7 @@ def show(args) -> None:
 
     for row in public_corpora.table().to_dict("records"):
         note = f"; {row['note']}" if row["note"] else ""
+        size = row["size"].replace("not", "size not")
         print(f"{row['corpus']}: {row['holds']}\n    {row['for']}; {size}, {row['licence']}"
               f"{note}\n    {row['command']}\n")
 
