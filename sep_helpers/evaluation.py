@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sep_helpers import masks, metrics
+from sep_helpers.amplitude import least_squares as match_level
 from sep_helpers.permutation import pit, reorder
 
 System = Callable[[Tensor, Tensor], Tensor]
-SAME = 1e-2   # estimates whose difference is this small beside them count as one signal
 
 
 class EvaluationError(ValueError):
@@ -67,25 +67,6 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for m, training in modes.items():
             m.training = training
-
-
-def match_level(estimates: Tensor, mixture: Tensor) -> Tensor:
-    """Give every estimate the gain with which their sum comes closest to the mixture.
-
-    estimates (source, time), mixture (time,) -> (source, time). SI-SNR is blind to scale and
-    sign, so a network trained with it may be a thousand times too loud, or upside down. The
-    least squares min |mixture - sum_i g_i e_i| runs in float64 on estimates of unit norm: raw
-    ones may differ by 10^5, and a solver takes the soft ones for zeros. Silence stays silent;
-    estimates that are all but equal share their part.
-    """
-    if not torch.isfinite(estimates).all():
-        raise metrics.MetricError("the separator gave NaN or infinity: look for it in the mixture "
-                                  "first, then in the weights")
-    e = estimates.double().numpy(force=True)
-    norm = np.linalg.norm(e, axis=-1, keepdims=True)
-    e = np.divide(e, norm, out=np.zeros_like(e), where=norm > 0)
-    gains = np.linalg.lstsq(e.T, mixture.double().numpy(force=True), rcond=SAME)[0]
-    return torch.from_numpy(gains[:, None] * e).to(estimates)
 
 
 # --- systems to compare with

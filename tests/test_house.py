@@ -36,6 +36,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "spectral_losses",
     "models",
     "metrics",
+    "amplitude",
     "evaluation",
     "long_audio",
     "separating",
