@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sep_helpers.models import sizes
-from sep_helpers.models.config import NETWORKS, check, complete
+from sep_helpers.models.config import NETWORKS, ConfigError, check, complete
 
 FLOAT = 4               # bytes of a float32
 COPIES = 4              # of every weight in a training: itself, its gradient, Adam's two moments
@@ -59,9 +59,12 @@ def calculate(config: dict, batch: int = 1, seconds: float = 4.0) -> Figures:
     """The figures of a whole config (see `models.check`; `models.complete` fills one up).
 
     batch and seconds are the training step's. Raises ConfigError for a config that cannot be
-    built, ValueError for a batch or a length that is no step.
+    built or is no TasNet's, ValueError for a batch or a length that is no step.
     """
     full = check(config)
+    if "L" not in full:
+        raise ConfigError(f"{full['name']} is no TasNet: the calculator knows networks of N "
+                          "filters of L samples; models.count_parameters counts any network")
     return Figures(full, sizes.parameters(full), sizes.receptive_field(full), sizes.latency(full),
                    sizes.multiply_adds(full), training_memory(full, batch, seconds), batch, seconds)
 

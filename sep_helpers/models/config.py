@@ -15,12 +15,19 @@ import yaml
 from sep_helpers.models import sizes
 from sep_helpers.models.conv_tasnet import ConvTasNet
 from sep_helpers.models.deep_conv_sep import DeepConvSep
+from sep_helpers.models.deep_conv_tasnet import DeepConvTasNet
+from sep_helpers.models.dprnn_tasnet import DPRNNTasNet
 from sep_helpers.models.looking_to_listen import LookingToListen
+from sep_helpers.models.lstm_tasnet import BLSTMTasNet, LSTMTasNet
 from sep_helpers.models.recurrent_masks import BLSTMMasks, DRNNMasks, LSTMMasks, SRNNMasks
 from sep_helpers.models.transformer_masks import TransformerMasks
 
 NETWORKS = {
     "conv_tasnet": ConvTasNet,
+    "deep_conv_tasnet": DeepConvTasNet,
+    "lstm_tasnet": LSTMTasNet,
+    "blstm_tasnet": BLSTMTasNet,
+    "dprnn_tasnet": DPRNNTasNet,
     "lstm_masks": LSTMMasks,
     "blstm_masks": BLSTMMasks,
     "drnn": DRNNMasks,
@@ -33,6 +40,9 @@ ALIASES = {"num_spks": "n_sources", "activate": "mask"}      # the older notes' 
 CONFIGS = Path(__file__).resolve().parents[2] / "assets" / "configs"
 LONGEST_VIEW = 3600      # seconds: a longer receptive field is a slip of the keyboard
 HIGHEST_RATE = 1_000_000
+WIDEST = 10**6           # of any number in a config; memory stops most of them long before
+DEEPEST = 1000           # of the numbers that count layers
+DEPTHS = ("X", "R", "layers", "depth")
 
 
 class ConfigError(ValueError):
@@ -152,6 +162,7 @@ def _finish(name: str, given: dict) -> dict:
     network = NETWORKS[name]
     departs = {k: v for k, v in given.items() if k not in network.EXTRAS or v != network.EXTRAS[k]}
     full = {"name": name, **network.DEFAULTS, **departs}
+    _refuse_giants(full)
     if objection := network.objection(full):
         raise ConfigError(objection)
     count = getattr(network, "count", sizes.parameters)
@@ -162,12 +173,18 @@ def _finish(name: str, given: dict) -> dict:
         largest = max(numbers, key=lambda key: full[key] / max(network.DEFAULTS[key], 1))
         raise ConfigError(f"{name} with {largest}={full[largest]} needs {needed / 1e9:,.0f} GB for "
                           f"its weights, this machine has {memory / 1e9:.0f}: lower {largest}")
-    if full["sample_rate"] > HIGHEST_RATE:
-        raise ConfigError(f"sample_rate={full['sample_rate']} must be at most {HIGHEST_RATE} Hz")
     if "X" in full and sizes.receptive_field(full) > LONGEST_VIEW * full["sample_rate"]:
         raise ConfigError(f"X={full['X']} blocks of P={full['P']} taps, R={full['R']} times, would "
                           f"see more than {LONGEST_VIEW} s: lower X (dilations double with each)")
     return full
+
+
+def _refuse_giants(full: dict) -> None:
+    """Refuse what cannot even be counted: a slip of the keyboard, or seconds for samples."""
+    for key, value in full.items():
+        most = {"sample_rate": HIGHEST_RATE}.get(key, DEEPEST if key in DEPTHS else WIDEST)
+        if isinstance(value, int) and value > most:
+            raise ConfigError(f"{key}={value} must be at most {most}: lower {key}")
 
 
 def _memory() -> int:

@@ -1,4 +1,4 @@
-"""How large a network is, counted from its config alone, before anything is built.
+"""How large a TasNet is, counted from its config alone, before anything is built.
 
 Every formula takes a full config; the letters are the papers'. The tests hold them against the
 networks themselves.
@@ -13,7 +13,7 @@ def parameters(c: dict) -> dict[str, int]:
     if c["name"] in ("lstm_tasnet", "blstm_tasnet"):
         ways = 1 if c["causal"] else 2
         return {"encoder": 2 * N * L, "norm": 2 * N,
-                "lstm": recurrent(N, c["H"], ways)
+                "layers": recurrent(N, c["H"], ways)
                 + (c["layers"] - 1) * recurrent(ways * c["H"], c["H"], ways),
                 "to_masks": (ways * c["H"] + 1) * S * N, "decoder": N * L}
     B, deep = c["B"], c.get("depth", 0) * (c.get("taps", 0) * N * N + N + 1)
@@ -64,10 +64,8 @@ def latency(c: dict) -> float:
         return c["L"]
     if "X" not in c or c["norm"] == "gLN":
         return math.inf
-    if c["norm"] == "cLN" or c["norm"] == "BN":
-        hops = c["R"] * (c["P"] - 1) * (2 ** c["X"] - 1) // 2
-        return (hops + c.get("depth", 0) * (c.get("taps", 1) - 1)) * frame_hop(c) + c["L"]
-    raise AssertionError(c["norm"])
+    hops = c["R"] * (c["P"] - 1) * (2 ** c["X"] - 1) // 2
+    return (hops + c.get("depth", 0) * (c.get("taps", 1) - 1)) * frame_hop(c) + c["L"]
 
 
 def multiply_adds(c: dict) -> dict[str, float]:
@@ -80,7 +78,7 @@ def multiply_adds(c: dict) -> dict[str, float]:
     if c["name"] in ("lstm_tasnet", "blstm_tasnet"):
         ways = 1 if c["causal"] else 2
         each |= {"encoder": 2 * N * L, "to_masks": ways * c["H"] * S * N,
-                 "lstm": _steps(N, c["H"], ways)
+                 "layers": _steps(N, c["H"], ways)
                  + (c["layers"] - 1) * _steps(ways * c["H"], c["H"], ways)}
     else:
         B, H = c["B"], c["H"]

@@ -27,10 +27,16 @@ MODULES = {
     "tcn.blocks[0]": ("residual", "batch K B"), "tcn.blocks[1]": ("skip", "batch K Sc"),
     "tcn": ("sum of the skips", "batch K M"), "activation": ("PReLU", "batch K M"),
     "to_masks": ("1x1 conv", "batch K S*N"),
-    "deep_encoder": ("deep encoder", "batch K N"), "deep_decoder": ("deep decoder", "batch S K N"),
+    "deep_encoder": ("deep encoder", "batch K N"), "deep_encoder.conv": ("conv", "batch N K"),
+    "deep_decoder": ("deep decoder", "batch*S K N"), "deep_decoder.conv": ("conv", "batch*S N K"),
+    "encoder": ("value and gate", "batch K 2*N"), "decoder": ("segments", "batch S K L"),
     "layers": ("LSTM", "batch K W*H"), "layers[0]": ("LSTM", "batch K W*H"),
     "tcn.paths.within.rnn[0]": ("BLSTM in a chunk", "batch*C chunk 2*H"),
     "tcn.paths.across.rnn[0]": ("BLSTM over chunks", "batch*chunk C 2*H"),
+    "tcn.paths.within.linear": ("linear", "batch*C chunk B"),
+    "tcn.paths.across.linear": ("linear", "batch*chunk C B"),
+    "tcn.paths.within.norm": ("gLN", "batch C*chunk B"),
+    "tcn.paths.across.norm": ("gLN", "batch chunk*C B"),
     "tcn.paths.within": ("within chunks", "batch C chunk B"),
     "tcn.paths.across": ("across chunks", "batch chunk C B"),
 }
@@ -102,16 +108,20 @@ def _letters(network: nn.Module, rows: list) -> dict[str, int]:
     c = network.config
     letters = {key: value for key, value in c.items() if type(value) is int}
     letters |= {"batch": shapes["mixture"][0], "T": shapes["mixture"][1], "S": c["n_sources"],
-                "K": shapes["encode"][1], "M": c.get("Sc") or c.get("B"),
-                "W": 1 if c["causal"] else 2}
-    if "chunk" in c:
+                "M": c.get("Sc") or c.get("B"), "W": 1 if network.causal else 2}
+    if "encode" in shapes:
+        letters["K"] = shapes["encode"][1]
+    if "tcn.paths.within" in shapes:
         letters["C"] = shapes["tcn.paths.within"][1]
     return letters
 
 
 def _row(tensor: str, origin: str, shape: tuple, letters: dict) -> dict:
     paper, axes = {**STEPS, **MODULES}.get(origin, ("", ""))
-    sizes = [_value(axis, letters) for axis in axes.split()]
+    try:
+        sizes = [_value(axis, letters) for axis in axes.split()]
+    except KeyError:                          # a letter that this network does not have
+        sizes = []
     if axes and tuple(sizes) != shape:        # not what the table knows under this name
         axes, sizes = "", []
     return {"tensor": tensor, "paper": paper, "axes": axes.replace(" ", " x "),
