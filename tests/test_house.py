@@ -26,6 +26,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "pools",
     "drawing",
     "views",
+    "librimix",
     "segments",
     "course_views",
     "stft",
