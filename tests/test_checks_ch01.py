@@ -12,7 +12,7 @@ def stub(*arguments):
     raise NotImplementedError
 
 
-@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize("number", range(1, 8))
 def test_a_stub_is_not_attempted(number):
     assert diagnose(f"01.{number}", stub) == "not attempted"
 
@@ -98,6 +98,58 @@ CUTS = {
 # --- 01.3
 
 
+def spans(starts, length):
+    return [(start, start + length) for start in starts]
+
+
+def segments(samples, length):
+    starts = list(range(0, samples - length + 1, length))
+    if not starts:
+        return [(0, samples)]
+    if starts[-1] + length < samples:
+        starts.append(samples - length)
+    return spans(starts, length)
+
+
+def back_always(samples, length):
+    return spans([*range(0, samples - length + 1, length), samples - length], length)
+
+
+def short_tail(samples, length):
+    return [(start, min(samples, start + length)) for start in range(0, samples, length)]
+
+
+def off_by_one(samples, length):
+    return spans([*range(0, samples - length + 1, length + 1), max(0, samples - length)], length)
+
+
+def spread(samples, length):
+    count = -(-samples // length)
+    return spans(np.linspace(0, samples - length, count).round().astype(int), length)
+
+
+SEGMENTS = {
+    "pass": segments,
+    "the tail is lost: the samples from 32 on":
+        lambda n, length: spans(range(0, n - length + 1, length), length),
+    "a segment runs past the end": lambda n, length: spans(range(0, n, length), length),
+    "a segment comes twice": back_always,
+    "a segment is not 16 long": short_tail,
+    "sample 16 is never used": off_by_one,
+    "segments overlap that need not": spread,
+    "a segment begins before":
+        lambda n, length: spans(range(n - length, -length, -length), length),
+    "shorter than a segment is lost":
+        lambda n, length: segments(n, length) if n >= length else [],
+    "it is one segment, (0, 10)":
+        lambda n, length: segments(n, length) if n >= length else [(0, length)],
+    "return a list of pairs": lambda n, length: [start for start, _ in segments(n, length)],
+}
+
+
+# --- 01.4
+
+
 def levelled(sources, levels):
     return sources * 10 ** ((torch.tensor(levels) - audio.rms_db(sources)) / 20)[:, None]
 
@@ -121,7 +173,7 @@ MIXES = {
 }
 
 
-# --- 01.4
+# --- 01.5
 
 
 def shared_generator(seed, epoch, index):
@@ -144,7 +196,33 @@ RANDOMS = {
 }
 
 
-# --- 01.5
+# --- 01.6
+
+
+def inside(lengths, time):
+    return torch.arange(time) < lengths[:, None]
+
+
+def mse(estimates, targets, lengths):
+    errors = (estimates - targets).square() * inside(lengths, targets.shape[-1])
+    return errors.sum(-1) / lengths
+
+
+LOSSES = {
+    "pass": mse,
+    "the padding counts": lambda e, t, n: (e - t).square().mean(-1),
+    "divide by the lengths, not by the batch's length":
+        lambda e, t, n: mse(e, t, n) * n / t.shape[-1],
+    "all are cut to the shortest": lambda e, t, n: (e - t)[:, :n.min()].square().mean(-1),
+    "that is the sum of the squares": lambda e, t, n: mse(e, t, n) * n,
+    "all three are the same": lambda e, t, n: mse(e, t, n).mean().expand(3),
+    "return one number a mixture": lambda e, t, n: mse(e, t, n).mean(),
+    "the first, which has no padding": lambda e, t, n: mse(e, t, n) / 2,
+    "those with padding are wrong": lambda e, t, n: mse(e, t, n) * (1 + (n < 400)),
+}
+
+
+# --- 01.7
 
 
 def repeated(test, *columns):
@@ -169,7 +247,8 @@ AUDITS = {
 }
 
 CASES = [(f"01.{number}", said, answer)
-         for number, answers in enumerate((LEVELS, CUTS, MIXES, RANDOMS, AUDITS), start=1)
+         for number, answers in enumerate((LEVELS, CUTS, SEGMENTS, MIXES, RANDOMS, LOSSES,
+                                             AUDITS), start=1)
          for said, answer in answers.items()]
 
 
@@ -194,9 +273,12 @@ def padded_first(x, start, seconds, rate):
 @pytest.mark.parametrize("exercise, answer", [
     ("01.1", lambda x, db: x.double() * audio.gain(db - audio.rms_db(x).item())),
     ("01.2", padded_first),
-    ("01.3", mix_in_turn),
-    ("01.4", lambda s, e, i: torch.tensor(np.random.default_rng([i, s, e]).random())),
-    ("01.5", lambda t, r: sorted(unfit(t, r))),
+    ("01.3", lambda n, length: np.array(segments(n, length))),
+    ("01.4", mix_in_turn),
+    ("01.5", lambda s, e, i: torch.tensor(np.random.default_rng([i, s, e]).random())),
+    ("01.6", lambda e, t, n: torch.stack([(a - b)[:m].square().mean()
+                                          for a, b, m in zip(e, t, n, strict=True)])),
+    ("01.7", lambda t, r: sorted(unfit(t, r))),
 ])
 def test_other_right_answers_pass(exercise, answer):
     assert diagnose(exercise, answer) == "pass"

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sep_helpers import audio
+from sep_helpers.checks.ch01_lengths import judge_padding, judge_segments
 
 RATE = 8000
 
@@ -80,7 +81,7 @@ def _judge_padding(x: Tensor, got: Tensor) -> str | None:
 
 
 def judge_mix(mix) -> str | None:
-    """01.3: mix(sources (source, time), levels) -> (mixture (time,), sources (source, time))."""
+    """01.4: mix(sources (source, time), levels) -> (mixture (time,), sources (source, time))."""
     given = torch.randn(2, 4000, generator=torch.Generator().manual_seed(3)) * 0.1
     answer = mix(given, [-4.0, -9.0])       # so loud that the sum is beyond full scale
     if not isinstance(answer, tuple) or len(answer) != 2:
@@ -114,7 +115,7 @@ def _judge_sum(mixture: Tensor, total: Tensor) -> str | None:
 
 
 def judge_random(number) -> str | None:
-    """01.4: number(seed, epoch, index) -> a float in [0, 1), of these three alone."""
+    """01.5: number(seed, epoch, index) -> a float in [0, 1), of these three alone."""
     states = np.random.get_state()[1].copy(), torch.get_rng_state()
     first = float(number(1, 2, 3))
     if not np.array_equal(states[0], np.random.get_state()[1]) or not torch.equal(
@@ -164,7 +165,7 @@ DIAGNOSES = {   # mixture -> (what it says of a learner who lets it pass)
 
 
 def judge_audit(unfit) -> str | None:
-    """01.5: unfit(test table, training table) -> the mixture_ids that must not be tested on."""
+    """01.7: unfit(test table, training table) -> the mixture_ids that must not be tested on."""
     answer = unfit(TEST.copy(), TRAINING.copy())
     if isinstance(answer, pd.DataFrame):
         return "return the mixture_ids, not the lines"
@@ -181,5 +182,5 @@ def judge_audit(unfit) -> str | None:
         found - set(DIAGNOSES)) else None
 
 
-JUDGES = {"01.1": judge_level, "01.2": judge_cut, "01.3": judge_mix, "01.4": judge_random,
-          "01.5": judge_audit}
+JUDGES = {"01.1": judge_level, "01.2": judge_cut, "01.3": judge_segments, "01.4": judge_mix,
+          "01.5": judge_random, "01.6": judge_padding, "01.7": judge_audit}
