@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
+
+from sep_helpers import corpora, views
 
 ASSETS = Path(__file__).parents[1] / "assets"
 SPLITS = ["train", "val", "test"]
@@ -182,3 +185,45 @@ def test_the_script_names_what_is_missing(music, monkeypatch):
     monkeypatch.setattr(music.shutil, "which", lambda name: None)
     with pytest.raises(SystemExit, match="missing fluidsynth .*: sudo apt-get install fluidsynth"):
         music.render()
+
+
+# --- recipes ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    """Each embedded corpus as the recipes of its folder in assets/views want it."""
+    music = corpora.embedded("music", sample_rate=22050, channels=2)
+    return {"voices": corpora.embedded(), "sounds": corpora.embedded("sounds"), "music": music}
+
+
+RECIPES = sorted(path.relative_to(ASSETS / "views").as_posix()
+                 for path in (ASSETS / "views").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_shipped_recipe_draws(embedded, name):
+    recipe = views.Recipe.load(ASSETS / "views" / name)
+    if recipe.rt60:
+        pytest.importorskip("pyroomacoustics", reason="rooms need pyroomacoustics")
+    assert recipe.name == Path(name).stem
+    corpus = embedded["voices" if "/" not in name else name.split("/")[0]]
+    corpus = views.split_by_files(corpus, recipe.files)
+    noise = embedded["sounds"] if recipe.noise_snr_db else None
+    epoch = views.LiveView(corpus, recipe, noise=noise).epoch(0)
+    for index in 0, 1, recipe.n_mixtures - 1:
+        item = epoch[index]
+        assert item["sources"].shape[0] == recipe.n_sources
+        total = item["sources"].sum(0) + item.get("noise", 0)
+        assert torch.allclose(item["mixture"], total, atol=1e-6)
+        assert item["mixture"].isfinite().all() and item["mixture"].abs().max() > 0.01
+    assert views.LiveView(corpus, recipe, noise=noise).epoch(0)[1]["cuts"] == epoch[1]["cuts"]
+
+
+def test_the_recipes_are_of_all_kinds():
+    recipes = [views.Recipe.load(ASSETS / "views" / name) for name in RECIPES]
+    assert {recipe.n_sources for recipe in recipes} == {2, 3, 4, 5}
+    for option in "categories", "files", "together", "overlap", "snr_db", "floor_db", "rt60":
+        assert any(getattr(recipe, option) for recipe in recipes), option
+    assert any(recipe.noise_snr_db for recipe in recipes)
+    assert any(recipe.same_category for recipe in recipes)

@@ -66,9 +66,9 @@ def test_the_lines_reproduce_the_sound_when_they_are_read_back(desk, corpus, tmp
 def test_the_desk_follows_its_controls(desk):
     assert list(lines(desk).columns) == COLUMNS
     before = desk.shown.value
-    turn(desk, 0, category="bob")
-    assert desk.strips[0]["file"].options == ("bob/0.flac", "bob/1.flac", "bob/2.flac")
-    assert lines(desk).file[0] == "bob/0.flac" and desk.shown.value != before
+    turn(desk, 0, category="cat")
+    assert desk.strips[0]["file"].options == ("cat/0.flac", "cat/1.flac", "cat/2.flac")
+    assert lines(desk).file[0] == "cat/0.flac" and desk.shown.value != before
     turn(desk, 1, offset=2.0)
     assert lines(desk).offset.tolist() == [0, 16000]
     assert lines(desk).length.unique() == [16000 + lines(desk).stop[1]]
@@ -82,6 +82,13 @@ def test_a_mixture_beyond_full_scale_is_turned_down_for_listening(desk):
     assert "turned down by" in desk.shown.value
     assert 0.99 < max(abs(x).max() for x in heard(desk)) <= 1
     assert desk.item()["mixture"].abs().max() > 1, "the lines stay as they are"
+
+
+def test_the_same_recording_twice_is_refused_in_one_line(desk):
+    turn(desk, 0, category="bob")           # and bob/0.flac is the second source already
+    assert "bob/0.flac occurs twice" in desk.shown.value and not heard(desk)
+    turn(desk, 0, file="bob/1.flac")
+    assert lines(desk).file.tolist() == ["bob/1.flac", "bob/0.flac"]
 
 
 def test_a_mistake_is_said_and_an_error_of_the_code_is_not_swallowed(desk, monkeypatch):
