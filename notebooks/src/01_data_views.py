@@ -6,13 +6,14 @@
 # Recordings become mixtures: their levels, their cuts, and the *view*, a small table that describes
 # thousands of mixtures so exactly that nobody has to store a single one.
 #
-# **You will hear** two voices, alone and together; one voice sink into the other; a click that turns
-# a whole sentence down.
+# **You will hear** two voices, alone and together; a click that turns a whole sentence down; five
+# people at once, a dog in the rain, a song and its stems; and whatever you put on the mixing desk.
 #
 # **Goals**
 # - measure and set a level in dB, cut to the sample, account for every sample
 # - mix two voices so that the mixture *is* the sum of its sources
-# - describe mixtures in a CSV, draw them from a recipe, and tell frozen views from live ones
+# - describe mixtures in a CSV, and measure what that saves
+# - draw mixtures of every kind from recipes, and tell frozen views from live ones
 # - keep the voices of the test out of the training, and prove it
 #
 # **Needs** [00](00_start_here.ipynb), and a little Python.
@@ -42,8 +43,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sep_helpers import audio, course_views, plots, views
+from sep_helpers import audio, corpora, course_views, plots, segments, views
 from sep_helpers.checks import check, compare
+from sep_helpers.corpus_statistics import statistics
 from sep_helpers.player import player
 from sep_helpers.plots_style import COLOURS, STYLE
 
@@ -66,12 +68,8 @@ pd.DataFrame({
 }).round(1)
 
 # %%
-fig, ax = plt.subplots(figsize=(9, 2.8))
-seconds = [rows.samples / corpus.sample_rate for _, rows in by_split]
-ax.hist(seconds, bins=30, stacked=True, color=COLOURS[:len(seconds)], label=[s for s, _ in by_split])
-ax.set(title="How long the recordings are", xlabel="seconds", ylabel="recordings")
-ax.legend()
-plt.show()
+facts = statistics(corpus, each=20)      # at most 20 recordings a voice: length, level, pitch
+plots.durations(facts)
 
 # %% [markdown]
 # Let us take two voices that are easy to tell apart, and listen. In the player, a click on a track's
@@ -104,6 +102,16 @@ for name, x in zip(names, (high, low), strict=True):
 plots.waveforms(zoom, corpus.sample_rate, "Fifty milliseconds")
 
 # %% [markdown]
+# How high is each voice? Every dot is a recording, every dash the middle of a voice. **Predict first**: a
+# man's voice and a child's: how many octaves between them? (An octave doubles the frequency.)
+
+# %%
+plots.pitches(facts[facts.split == "train"])
+
+# %% [markdown]
+# Voices that lie far apart are easy to tell apart, for you and for a network. Two neighbours in this
+# picture make the hard mixtures.
+#
 # ## 2 · How loud? Levels in dB
 #
 # How loud is a recording? Its largest sample, the **peak**, is easy to find. Our ears go rather by
@@ -156,17 +164,9 @@ player({"sentence, peak −3 dB": at_peak(high, -3), "with one click, peak −3 
 # RMS may differ by many dB in their peaks, which is why this course sets every level by the RMS.
 
 # %%
-some = table.file[::max(1, len(table) // 100)]
-levels = pd.DataFrame([(rms_db(x).item(), peak_db(x).item()) for x in map(corpus.waveform, some)],
-                      columns=["RMS", "peak"])
-fig, ax = plt.subplots(figsize=(9, 3.2))
-ax.scatter(levels.RMS, levels.peak, s=14, color=COLOURS[0])
-ax.axhline(0, color="black", linewidth=1, linestyle="--")
-ax.annotate("full scale: beyond it, a file clips", (levels.RMS.min(), 0), (0, -12),
-            textcoords="offset points", fontsize=9)
-ax.set(title="Peak and RMS of recordings", xlabel="RMS (dB)", ylabel="peak (dB)")
-print(f"peak minus RMS: {(levels.peak - levels.RMS).min():.1f} to "
-      f"{(levels.peak - levels.RMS).max():.1f} dB")
+apart = facts.peak_db - facts.rms_db
+print(f"peak minus RMS: {apart.min():.1f} to {apart.max():.1f} dB")
+plots.peaks(facts)
 
 # %% [markdown]
 # ### Exercise 01.1 · Set the level (★, 5 min)
@@ -256,7 +256,7 @@ check("01.2", cut)
 # %% [markdown]
 # ### Where do the tails go?
 #
-# A recording of 2.3 s makes one piece of 2 s. And the rest? There are three customs:
+# A recording of 2.3 s makes two pieces of 1 s. And the rest? There are three customs:
 #
 # - **drop** it: simple, and a part of your data is never heard;
 # - **pad** it with zeros to a full piece: then the loss must not count the padding;
@@ -273,14 +273,14 @@ def pieces(samples, length, tail):
         starts.append(max(0, samples - length))
     return starts
 
-example, length = len(high), 8000
+example, length = len(high), corpus.sample_rate
 {tail: pieces(example, length, tail) for tail in ("drop", "pad", "back")}
 
 # %%
 fig, axes = plt.subplots(3, 1, figsize=(9, 3), sharex=True)
 for ax, tail in zip(axes, ("drop", "pad", "back"), strict=True):
-    ax.broken_barh([(0, example / 8000)], (0, 1), color="#DDDDDD")
-    spans = [(start / 8000, length / 8000) for start in pieces(example, length, tail)]
+    ax.broken_barh([(0, example / length)], (0, 1), color="#DDDDDD")
+    spans = [(start / length, 1) for start in pieces(example, length, tail)]
     ax.broken_barh(spans, (0.2, 0.6), facecolor=COLOURS[:len(spans)], alpha=0.6, edgecolor="black")
     ax.set(yticks=[], ylabel=tail)
     ax.grid(False)
@@ -289,38 +289,107 @@ fig.suptitle("One recording (grey) in pieces of one second, three customs", x=0.
 plt.show()
 
 # %% [markdown]
-# **Predict first**: with pieces of two seconds and dropped tails, what share of the training recordings
-# is never used?
+# ### The dataset comes out shorter than the data
 #
-# The ledger accounts for every sample: used, padded, used twice or dropped.
+# Here is a loader as many people write it. Every line of it looks harmless. **Predict first**: what share
+# of the training recordings does it never use?
+
+# %%
+def careless(recordings, length, batch=16):
+    """How many samples a training hears: short recordings left out, heads skipped, tails lost."""
+    rng, heard = np.random.default_rng(0), 0
+    n_pieces = 0
+    for samples in recordings:
+        if samples < 1.5 * length:                      # "too short"
+            continue
+        head = rng.integers(length // 4)                # "a random start is augmentation"
+        n_pieces += (samples - head) // length          # "the rest does not fill a piece"
+    return n_pieces // batch * batch * length           # "the last batch is not full"
+
+lost = 1 - careless(table.samples, length) / table.samples.sum()
+print(f"never used: {lost:.1%} of {table.samples.sum() / length / 60:.1f} minutes")
+
+# %% [markdown]
+# Nobody notices: the training runs, the loss falls, and a part of the data was paid for and never
+# heard. The remedy is not cleverness but **book-keeping**: a ledger that accounts for every sample. *Used*
+# or *dropped*, those add up to the corpus; *overlapped* (used twice) or *padded* (zeros), those come on
+# top.
 
 # %%
 def ledger(recordings, length, tail):
-    account = dict.fromkeys(["used", "padded", "used twice", "dropped"], 0)
+    account = dict.fromkeys(["used", "dropped", "overlapped", "padded"], 0)
     for samples in recordings:
         starts = pieces(samples, length, tail)
         end = starts[-1] + length if starts else 0         # where the last piece ends
         account["used"] += min(samples, end)
-        account["padded"] += max(0, end - samples)
-        account["used twice"] += len(starts) * length - end
         account["dropped"] += max(0, samples - end)
+        account["overlapped"] += len(starts) * length - end
+        account["padded"] += max(0, end - samples)
     return account
 
-customs = ("drop", "pad", "back")
-account = pd.DataFrame({tail: ledger(table.samples, 16000, tail) for tail in customs}).T
-minutes = (account / corpus.sample_rate / 60).round(1)
-minutes["share dropped"] = (account.dropped / table.samples.sum()).map("{:.1%}".format)
-minutes
+by_hand = pd.DataFrame({tail: ledger(table.samples, length, tail) for tail in ("drop", "pad", "back")}).T
+assert (by_hand.used + by_hand.dropped == table.samples.sum()).all(), "the ledger does not add up"
+plots.fates(by_hand, "Pieces of one second: what becomes of every sample")
 
 # %% [markdown]
-# (In minutes. What is shorter than a piece is dropped altogether, or padded.)
+# The package cuts by named policies (`segments.POLICIES`), and its ledger marks what the cuts of a table
+# contain, whoever wrote the table. The same figures, by another way:
+
+# %%
+recordings = segments.whole(corpus, "train")           # a table: each recording, whole
+policies = {"drop": "drop_last", "pad": "pad_last", "back": "segments", "half overlapped": "half_overlap"}
+accounts = pd.DataFrame({
+    name: views.account(views.coverage(segments.segment(recordings, length, policy), corpus))
+    for name, policy in policies.items()}).T
+compare("ledger", lambda: torch.tensor(by_hand.used.to_numpy(int)),
+        lambda: torch.tensor(accounts.used[:3].to_numpy(int)))
+(accounts / length / 60).round(1)
+
+# %% [markdown]
+# (In minutes. In the package's *back*, a recording shorter than a piece stays as short as it is, and is
+# padded later, in its batch. Section 8 keeps that padding out of the loss.)
 #
-# In programs that drop tails silently, nobody notices: the training runs, the loss falls, and a part of
-# the data was paid for and never heard. Count every sample, and print the count.
+# What this course does, and why:
 #
-# In this course **tests take whole recordings**, and **training cuts at random places**, new ones each epoch,
-# so that every sample has its turn. (Section 6 counts that, too.)
+# | | how recordings are cut | because |
+# |---|---|---|
+# | **training** | at random places, new ones each epoch | every sample has its turn (section 7 counts it) |
+# | **validation** | side by side, the last piece counted back | the same pieces every epoch, and all of the data |
+# | **test** | not at all: whole, one at a time | nobody listens to pieces |
 #
+# Four seconds is the usual piece; the embedded recordings are shorter than that, hence the one second
+# above.
+#
+# ### Exercise 01.3 · Nothing is lost (★★, 8 min)
+#
+# Write `segments_of(samples, length)`: the list of `(start, stop)` for a recording of so many samples.
+# Segments lie side by side; where a tail is left, one more segment ends with the recording. A recording
+# that is shorter than a segment is one segment, `(0, samples)`.
+#
+# <details><summary>Hint</summary>
+#
+# `range(0, samples - length + 1, length)` are the starts of the full segments. Is the last one's end
+# before the end of the recording? Then one more starts at `samples - length`.
+#
+# </details>
+
+# %% tags=["exercise"]
+def segments_of(samples, length):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def segments_of(samples, length):
+    if samples <= length:
+        return [(0, samples)]
+    starts = list(range(0, samples - length + 1, length))
+    if samples % length:
+        starts.append(samples - length)
+    return [(start, start + length) for start in starts]
+
+# %%
+check("01.3", segments_of)
+
+# %% [markdown]
 # ## 4 · Mixing
 #
 # Air adds sound pressures. So a mixture is a sum, sample by sample: $y_t = s_{1,t} + s_{2,t}$. We bring
@@ -364,7 +433,7 @@ for name, (a, b) in pairs.items():
 # complete silence ($-\infty$ dB).
 #
 # The same file twice in one mixture is a fault of a data set, by the way: two equal sources that no
-# system can tell apart. Exercise 01.5 looks for it.
+# system can tell apart. Exercise 01.7 looks for it.
 #
 # How hard a mixture is depends on the **difference** of the levels. Move the slider: the second voice
 # sinks below the first.
@@ -413,7 +482,7 @@ player({"sum of the sources": total / total.abs().max(), "cut off at ±1": store
 # dividing the mixture by its peak and leaving the sources as they were. If something has to be scaled,
 # scale the mixture and the sources alike.
 #
-# ### Exercise 01.3 · Mix (★★, 8 min)
+# ### Exercise 01.4 · Mix (★★, 8 min)
 #
 # Write `mix(sources, levels)`: `sources` are `(source, time)`, `levels` a list with the RMS in dB for
 # each. Return `(mixture, sources)`, the sources at their levels, the mixture being their sum.
@@ -436,7 +505,7 @@ def mix(sources, levels):
     return sources.sum(0), sources
 
 # %%
-check("01.3", mix)
+check("01.4", mix)
 
 # %% [markdown]
 # ## 5 · A view: mixtures without audio
@@ -478,13 +547,44 @@ compare("mix", lambda v: mix_by_hand(list(v.itertuples()))[0],
 # (The small difference from the mixture above is the gain, which the CSV rounds to 0.01 dB. From now on
 # the CSV is the truth.)
 #
-# ### What does it save?
+# ### The mixing desk
 #
-# **Predict first**: all mixtures of a test view and their sources, as 16-bit files, against the CSV that
-# describes them. Ten times as much? A hundred?
+# Now you. Choose voices, levels and places; hear the mixture, see where each cut lands, and read the lines
+# that mean it. The sound you hear is made *from those lines*. (Choose the same recording twice, and see
+# what it says.)
+
+# %%
+from sep_helpers.widgets import MixingDesk, ViewInspector
+
+desk = MixingDesk(corpus)
+desk
+
+# %% [markdown]
+# When you like it, keep it. A file of a few hundred bytes, and whoever has the recordings has your mixture:
+
+# %%
+desk.save(ws.folder / "desk.csv")
+reopened = views.open_view(ws.folder / "desk.csv", corpus)
+print((ws.folder / "desk.csv").read_text())
+print("the same mixture, to the bit:", torch.equal(reopened[0]["mixture"], desk.item()["mixture"]))
+
+# %% [markdown]
+# The same picture for any view: step through the mixtures of this course's test. On the left, where each cut
+# comes from in its file; on the right, where it lands.
 
 # %%
 test_name, test_view = next(reversed(course_views.test_views(corpus, 200).items()))
+ViewInspector(test_view, corpus)
+
+# %% [markdown]
+# ### What does it save? Bytes
+#
+# A real project began like this: it computed the spectrograms of every mixture and of every source, and
+# stored them as `.npy` files. Tens of thousands of files later it was rewritten to store no audio at all,
+# only a table of cuts. **Predict first**: the test view's mixtures as spectrograms, or as 16-bit
+# sound files, against the CSV that describes them. Ten times as much? A hundred?
+
+# %%
 lines = pd.DataFrame([cut for cuts in test_view.mixtures for cut in cuts])
 samples = lines.groupby("mixture_id").length.first().sum()
 n_sources = test_view[0]["sources"].shape[0]
@@ -535,7 +635,132 @@ drawn = pd.DataFrame(views.draw(corpus, recipe, index=0))
 drawn[["source", "category", "file", "start", "stop", "gain_db"]]
 
 # %% [markdown]
-# ### Frozen or live
+# ### More voices, and conversations
+#
+# A recipe says only what differs from the defaults. Three voices, five voices? One number.
+# **Predict first**: can you still follow one of five?
+
+# %%
+voices, noises = corpora.embedded(), corpora.embedded("sounds")
+
+def first_mixture(name, corpus, noise=None, **changes):
+    """The first mixture that a shipped recipe draws."""
+    return views.LiveView(corpus, course_views.recipe(name, corpus, **changes), noise).epoch(0)[0]
+
+crowd = {}
+for name in ("train", "voices/three_speakers", "voices/five_speakers"):
+    item = first_mixture(name, voices)
+    crowd[f"{len(item['sources'])} voices"] = item["mixture"]
+player(crowd, voices.sample_rate, "More and more voices")
+
+# %% [markdown]
+# People rarely speak at once from the first word to the last. With `overlap`, the next voice begins before
+# the one before has ended:
+
+# %%
+print((course_views.FOLDER / "voices/overlap.yaml").read_text())
+conversation = first_mixture("voices/overlap", voices)
+plots.mixture_map(voices, conversation, "A conversation")
+
+# %%
+player({"mixture": conversation["mixture"]} | {cut.category: x for cut, x in zip(
+    conversation["cuts"], conversation["sources"], strict=True)}, voices.sample_rate, "A conversation")
+
+# %% [markdown]
+# ### Categories of sounds
+#
+# Nothing in a view is about voices. The course carries twelve kinds of synthetic sounds; here is one clip
+# of each. Which would you confuse?
+
+# %%
+kinds = noises.table.groupby("category", sort=False).file.first()
+player({kind: noises.waveform(file) for kind, file in kinds.items()}, noises.sample_rate,
+       "One clip of each kind")
+
+# %% [markdown]
+# The splits share the *categories* and not the *files*: a network is to know what a dog sounds like, and
+# to be tested with a dog that it has never heard. So the recipe gives each split a range of files of each
+# category, and says how many categories take part:
+
+# %%
+print((course_views.FOLDER / "sounds/two_of_five.yaml").read_text())
+by_files = course_views.recipe("sounds/two_of_five", noises)
+pool = views.candidates(noises, by_files)
+print("drawn from:", ", ".join(pool.names))
+for name in ("two_of_five", "three_of_ten", "five_of_all"):
+    item = first_mixture(f"sounds/{name}", noises)
+    print(f"{name:13}", "+".join(cut.category for cut in item["cuts"]))
+player({"mixture": item["mixture"]} | {f"{i} {cut.category}": x for i, (cut, x) in enumerate(zip(
+    item["cuts"], item["sources"], strict=True), 1)}, noises.sample_rate, "Five sounds at once")
+
+# %% [markdown]
+# ### Stems of a song
+#
+# In music the sources belong **together**: drums, bass, keys and voice of one song, at one place. Cut them
+# from anywhere, and you get four sounds that never met. **Predict first**: which of the two is the better
+# training data?
+
+# %%
+music = corpora.embedded("music", sample_rate=22050, channels=2)
+song, remix = first_mixture("music/stems", music), first_mixture("music/remix", music)
+pd.DataFrame([{"recipe": name, "stem": cut.category, "from": cut.file, "start (s)": cut.start / 22050,
+               "gain (dB)": cut.gain_db}
+              for name, item in (("stems", song), ("remix", remix)) for cut in item["cuts"]]).round(2)
+
+# %%
+player({"the song": song["mixture"], "the remix": remix["mixture"]}
+       | {cut.category: x for cut, x in zip(song["cuts"], song["sources"], strict=True)},
+       music.sample_rate, "One song: together, remixed, and its stems (stereo)")
+
+# %% [markdown]
+# Both: real songs are what the network will be asked for, and there are few of them; remixes there are
+# without end. A training takes both.
+#
+# ### Noise
+#
+# Background noise is a line of the view as well, with source −1: it belongs to the mixture and is nobody's
+# target. Its level is drawn as a **signal-to-noise ratio**:
+
+# %%
+noisy = first_mixture("voices/noisy", voices, noise=noises)
+snr = rms_db(noisy["sources"].sum(0)) - rms_db(noisy["noise"])
+left = noisy["mixture"] - noisy["sources"].sum(0) - noisy["noise"]
+print(f"the voices are {snr:.1f} dB above the noise; mixture − voices − noise: {left.abs().max():.0e}")
+player({"mixture": noisy["mixture"], "the voices": noisy["sources"].sum(0), "the noise": noisy["noise"]},
+       voices.sample_rate, "Two voices and " + noisy["cuts"][-1].category)
+
+# %% [markdown]
+# ### Rooms
+#
+# Walls answer. A simulated room (a box, a microphone, a mouth for each voice) turns a dry recording into
+# one that was "made" there. Its measures stand in the CSV, in a column of their own.
+
+# %%
+in_room, dry = (first_mixture("voices/rooms", voices, rt60=rt60) for rt60 in ([0.5, 0.5], None))
+print("room:", in_room["cuts"][0].room)
+player({"dry": dry["mixture"], "in a room": in_room["mixture"]}, voices.sample_rate,
+       "The same two voices without a room and in one")
+
+# %% [markdown]
+# What is the right answer in a room: the voice as it sounds *there*, or the dry voice? The recipe says it
+# (`target: reverberant` or `direct`), because a network cannot guess it.
+#
+# ### Recipes that cannot be drawn
+#
+# A recipe can be wrong in many ways, and the earlier that is said, the cheaper. **Predict first**: what is
+# wrong with each of these?
+
+# %%
+wrong = [dict(n_sources=5, categories=3), dict(level_db=-3.0), dict(overlap=[0.6, 0.2]),
+         dict(files={"train": [0, 6], "val": [5, 8]}), dict(noise_snr_db=[0, 200])]
+for change in wrong:
+    try:
+        views.Recipe(name="mine", split="train", **change)
+    except views.ViewError as error:
+        print(f"{change}\n    {error}\n")
+
+# %% [markdown]
+# ## 7 · Frozen or live
 #
 # **Validation and test views are frozen**: drawn once, and the CSV stored. Two networks can be compared
 # only on the same mixtures, today and in a year.
@@ -633,7 +858,7 @@ ax.set(title="What has been heard", ylabel="% of all samples", ylim=(0, 105),
 print(f"after {len(shares)} epochs: {shares[-1]:.1f} %")
 
 # %% [markdown]
-# ### Exercise 01.4 · A number for each mixture (★★, 8 min)
+# ### Exercise 01.5 · A number for each mixture (★★, 8 min)
 #
 # Write `number(seed, epoch, index)`: a random number between 0 and 1 for each mixture of each epoch. Asked
 # again, it answers the same; for any other three, another one; and it leaves everybody else's random
@@ -655,10 +880,10 @@ def number(seed, epoch, index):
     return np.random.default_rng((seed, epoch, index)).random()
 
 # %%
-check("01.4", number)
+check("01.5", number)
 
 # %% [markdown]
-# ## 7 · Batches
+# ## 8 · Batches
 #
 # A network works on several mixtures at once, in one tensor `(batch, time)`. Training mixtures are all
 # equally long; whole recordings are not. The shorter ones are padded with zeros, **and their lengths
@@ -701,7 +926,33 @@ pd.DataFrame({"seconds": (lengths / rate).tolist(), "with padding (dB)": with_pa
 # A level that depends on who else is in the batch. The same would happen to a loss, and that is why the
 # losses of this course take `lengths`.
 #
-# ## 8 · Whom does the test test?
+# ### Exercise 01.6 · Padding stays outside (★★, 8 min)
+#
+# Write `mse(estimates, targets, lengths)`: the mean squared error of each mixture, shape `(batch,)`, over
+# its own samples alone. `estimates` and `targets` are `(batch, time)`, `lengths` is `(batch,)`. In the
+# padding the targets are zero, and the estimates are anything.
+#
+# <details><summary>Hint</summary>
+#
+# `torch.arange(time) < lengths[:, None]` is True inside, shape `(batch, time)`. Multiply the squared errors
+# by it, sum over time, and divide by what?
+#
+# </details>
+
+# %% tags=["exercise"]
+def mse(estimates, targets, lengths):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def mse(estimates, targets, lengths):
+    inside = torch.arange(targets.shape[-1]) < lengths[:, None]
+    return ((estimates - targets).square() * inside).sum(-1) / lengths
+
+# %%
+check("01.6", mse)
+
+# %% [markdown]
+# ## 9 · Whom does the test test?
 #
 # The most expensive mistake of all makes no error message. A network is tested on what it has been
 # trained on, the figures are splendid, and on the first real conversation it fails. So who may speak in
@@ -740,7 +991,7 @@ pd.DataFrame(shared).T.rename_axis("shared with five epochs of training")
 # A view of seen voices may share voices, and nothing else; a view of unseen ones, nothing at all. Nobody
 # should have to trust such a sentence: the table comes from a cell that you can run on your own data.
 #
-# ### Exercise 01.5 · Audit a test (★★, 10 min)
+# ### Exercise 01.7 · Audit a test (★★, 10 min)
 #
 # Somebody gives you a test view and the training it is meant for, both as tables with the columns
 # `mixture_id`, `category` (the voice) and `file`. Write `unfit(test, training)`: the set of the
@@ -768,17 +1019,55 @@ def unfit(test, training):
     return set(test.mixture_id[leaked | twice])
 
 # %%
-check("01.5", unfit)
+check("01.7", unfit)
+
+# %% [markdown]
+# ## 10 · Your own recordings, and everybody's
+#
+# A folder a speaker (or a category, or a song with a file a stem), in any format and at any rate: that is a
+# corpus. It is converted once, kept, and split by voices. Let us make a small one, as a telephone, a
+# camera and a recorder would leave it, with a file that is none:
+
+# %%
+import tempfile
+from pathlib import Path
+
+import soundfile
+
+own = Path(tempfile.mkdtemp()) / "my recordings"
+by_voice = voices.select(split="train").groupby("speaker").file.apply(list)
+for voice, rate, kind, files in zip(("mum", "dad", "me"), (44100, 16000, 48000), ("wav", "flac", "ogg"),
+                                    by_voice, strict=False):
+    (own / voice).mkdir(parents=True)
+    for take, file in enumerate(files[:4]):
+        x = audio.resample(voices.waveform(file), voices.sample_rate, rate)
+        soundfile.write(own / voice / f"take {take}.{kind}", x.numpy(), rate)
+(own / "me" / "notes.wav").write_text("remember to buy milk")
+mine = corpora.open_corpus(own, cache=own.parent / "cache")
+mine.table[["file", "speaker", "split", "samples"]].head(4)
+
+# %% [markdown]
+# What could not be used has been named, and everything in this notebook works on `mine`. In earnest you put
+# your folder on the disk (or on Drive), say `CORPUS=folder make course`, or open it here.
+#
+# These public corpora are fetched by one command each; a broken download goes on where it stopped:
+
+# %%
+from sep_helpers import public_corpora
+
+with pd.option_context("display.max_colwidth", None):
+    display(public_corpora.table().set_index("corpus"))
 
 # %% [markdown]
 # ## What to remember
 #
 # - Levels are **RMS in dB**. A gain of $g$ dB is a factor of $10^{g/20}$. One click moves a peak, not an
 #   RMS.
-# - `x[start:stop]` excludes `stop`; `round`, do not `int`; and account for every sample: used, padded,
-#   dropped.
+# - `x[start:stop]` excludes `stop`; `round`, do not `int`; and account for every sample: used, dropped,
+#   overlapped, padded.
 # - A mixture **is the sum of its sources**, before the network and after it. Scale all of them or none.
 # - A **view** describes mixtures, one line a source. It is small, exact, checkable, and yours to share.
+# - A **recipe** draws views of every kind: voices, sounds, stems; overlap, noise, rooms. Seeds decide.
 # - **Frozen** for validation and test; **live** for training, decided by `(seed, epoch, index)` alone.
 # - A test with **unseen** voices shares no voice with the training. Check it; do not believe it.
 #
