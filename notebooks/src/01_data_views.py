@@ -779,8 +779,8 @@ player({"mixture": item["mixture"]} | {f"source {i + 1}": s for i, s in enumerat
 # **Training views are live**: every epoch draws new mixtures. There is no end of them:
 
 # %%
-voices = corpus.select(split="train").groupby("speaker").size()
-pairs = (len(table) ** 2 - (voices**2).sum()) // 2
+of_each = table.groupby("speaker").size()
+pairs = (len(table) ** 2 - (of_each**2).sum()) // 2
 print(f"{pairs:,} pairs of recordings, each cut at thousands of places, mixed at any level")
 epoch_minutes = ws.preset.steps_per_epoch * ws.preset.batch * ws.preset.segment_seconds / 60
 stored = ws.preset.epochs * epoch_minutes * 60 * corpus.sample_rate * 2 * 3    # 16 bits, 3 files
