@@ -105,7 +105,7 @@ def fates(accounts: pd.DataFrame, title: str = "What becomes of every sample") -
     it: what the network is given beyond it. In percent of the corpus.
     """
     total = (accounts.used + accounts.dropped).to_numpy()
-    fig, ax = plt.subplots(figsize=(9, 1.2 + 0.45 * len(accounts)))
+    fig, ax = plt.subplots(figsize=(9, 1.5 + 0.45 * len(accounts)))
     left = np.zeros(len(accounts))
     for fate in ("used", "dropped", "overlapped", "padded"):
         width = 100 * accounts[fate].to_numpy() / total
@@ -120,5 +120,5 @@ def fates(accounts: pd.DataFrame, title: str = "What becomes of every sample") -
     ax.set(title=title, xlabel="% of the corpus")
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1), fontsize=9)
+    fig.legend(ncols=4, loc="outside lower center", fontsize=9)
     return fig

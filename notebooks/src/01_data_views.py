@@ -102,10 +102,12 @@ for name, x in zip(names, (high, low), strict=True):
 plots.waveforms(zoom, corpus.sample_rate, "Fifty milliseconds")
 
 # %% [markdown]
-# How high is each voice? Every dot is a recording, every dash the middle of a voice. **Predict first**: a
-# man's voice and a child's: how many octaves between them? (An octave doubles the frequency.)
+# How high is each voice? Every dot is a recording, every dash the middle of a voice. **Predict first**: how
+# many octaves lie between the lowest and the highest of them? (An octave doubles the frequency.)
 
 # %%
+pitch = facts[facts.split == "train"].groupby("category").pitch_hz.median()
+print(f"{pitch.min():.0f} to {pitch.max():.0f} Hz: {np.log2(pitch.max() / pitch.min()):.1f} octaves")
 plots.pitches(facts[facts.split == "train"])
 
 # %% [markdown]
@@ -297,8 +299,7 @@ plt.show()
 # %%
 def careless(recordings, length, batch=16):
     """How many samples a training hears: short recordings left out, heads skipped, tails lost."""
-    rng, heard = np.random.default_rng(0), 0
-    n_pieces = 0
+    rng, n_pieces = np.random.default_rng(0), 0
     for samples in recordings:
         if samples < 1.5 * length:                      # "too short"
             continue
@@ -674,8 +675,8 @@ player({"mixture": conversation["mixture"]} | {cut.category: x for cut, x in zip
 
 # %%
 kinds = noises.table.groupby("category", sort=False).file.first()
-player({kind: noises.waveform(file) for kind, file in kinds.items()}, noises.sample_rate,
-       "One clip of each kind")
+player({kind: noises.waveform(file)[:16000] for kind, file in kinds.items()}, noises.sample_rate,
+       "Two seconds of each kind")
 
 # %% [markdown]
 # The splits share the *categories* and not the *files*: a network is to know what a dog sounds like, and
