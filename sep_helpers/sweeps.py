@@ -19,6 +19,7 @@ import yaml
 
 from sep_helpers import checkpoints, course_views, evaluation, models, training
 from sep_helpers.corpora import Corpus
+from sep_helpers.views import collate
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "studies"
 RESULT = "result.csv"      # in a run's folder: its figures, mixture by mixture; the mark of the end
@@ -130,9 +131,28 @@ def _line(sweep, variant, seed, corpus, history, figures) -> dict:
             "parameters": size,
             "receptive_field_s": models.receptive_field(config) / corpus.sample_rate,
             "steps": steps, "seconds": round(history["seconds"].sum(), 1),
-            "ms_per_step": round(1e3 * (history["seconds"] / history["steps"]).min(), 1),
             "val": round(history["val_si_snr"].max(), 3),
             **figures.groupby("view", sort=False)["si_sdri"].mean().round(3)}
+
+
+def pace(sweep: Sweep, corpus: Corpus, rounds: int = 12) -> dict[str, float]:
+    """Milliseconds of a training step, variant by variant, on the CPU: what a run costs.
+
+    The variants take turns and the fastest of the rounds counts: a machine that was busy during
+    one run and idle during the next would else make one variant look dear and another cheap.
+    """
+    epoch = course_views.train_view(corpus, seconds=sweep.seconds, n_mixtures=sweep.batch).epoch(0)
+    batch = collate([epoch[i] for i in range(sweep.batch)])
+    trainers = {variant: training.Trainer(models.build(
+        config | {"sample_rate": corpus.sample_rate}), sweep.settings, rounds)
+        for variant, config in sweep.configs.items()}
+    fastest = dict.fromkeys(trainers, float("inf"))
+    for _ in range(rounds):
+        for variant, trainer in trainers.items():
+            began = time.perf_counter()
+            trainer.train_step(batch)
+            fastest[variant] = min(fastest[variant], 1e3 * (time.perf_counter() - began))
+    return {variant: round(ms, 1) for variant, ms in fastest.items()}
 
 
 def write(board: pd.DataFrame, mixtures: pd.DataFrame, name: str, folder: str | Path) -> None:

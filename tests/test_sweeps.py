@@ -91,3 +91,8 @@ def test_another_sweep_is_not_mixed_into_a_folder(sweep, corpus, tmp_path):
     sweeps.run(replace(sweep, seeds=1), corpus, tmp_path, tell=quiet)
     with pytest.raises(CheckpointError, match="learning_rate"):
         sweeps.run(replace(sweep, seeds=1, learning_rate=1.0), corpus, tmp_path, tell=quiet)
+
+
+def test_the_pace_is_of_a_step_of_every_variant(sweep, corpus):
+    paces = sweeps.pace(sweep, corpus, rounds=2)
+    assert list(paces) == list(sweep.configs) and all(0 < ms < 1e4 for ms in paces.values())

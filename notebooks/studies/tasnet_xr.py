@@ -21,10 +21,12 @@ def main() -> None:
     ws = workspace.start("laptop")
     sweep = sweeps.load(NAME, ws.preset.name)
     folder = ROOT / "work" / "studies" / f"{NAME}_{sweep.preset}"
-    board, mixtures = sweeps.run(sweep, corpora.embedded(), folder, ws.device)
-    if sweep.preset == "laptop":
-        sweeps.write(board.assign(machine=workspace.machine()), mixtures, NAME, sweeps.FOLDER)
-    print(board.groupby("variant", sort=False)[["seconds", "seen", "unseen"]].mean().round(2))
+    corpus = corpora.embedded()
+    board, mixtures = sweeps.run(sweep, corpus, folder, ws.device)
+    board["ms_per_step"] = board["variant"].map(sweeps.pace(sweep, corpus))
+    board["machine"] = workspace.machine()
+    sweeps.write(board, mixtures, NAME, sweeps.FOLDER if sweep.preset == "laptop" else folder)
+    print(board.groupby("variant", sort=False)[["ms_per_step", "seen", "unseen"]].mean().round(2))
 
 
 if __name__ == "__main__":
