@@ -106,7 +106,7 @@ def by_rms(x):
     return (x - mean) / (variance + mean.square()).sqrt()
 
 
-# --- 04.6
+# --- 04.7
 
 def make_blocks(X, R, make):
     return nn.ModuleList(make(2**x) for _ in range(R) for x in range(X))
@@ -192,19 +192,19 @@ def named_with_repeat(X, R, make):
     ("04.5", lambda x: cln(x)[..., 1:], "keep the shape"),
     ("04.5", lambda x: 2 * cln(x), "does not look ahead, but"),
     ("04.5", lambda x: cln(x) / 0, "NaN or infinity"),
-    ("04.6", make_blocks, "pass"),
-    ("04.6", named_with_repeat, "pass"),
-    ("04.6", lambda X, R, make: nn.Sequential(*make_blocks(X, R, make)), "pass"),
-    ("04.6", stub, "not attempted"),
-    ("04.6", lambda X, R, make: list(make_blocks(X, R, make)), "plain Python list"),
-    ("04.6", named, "took the name"),
-    ("04.6", lambda X, R, make: nn.ModuleList([make(2**x) for x in range(X)] * R), "share"),
-    ("04.6", lambda X, R, make: make_blocks(X, 1, make), "3 blocks for X=3, R=4"),
-    ("04.6", lambda X, R, make: nn.ModuleList(make(2**x) for x in range(X) for _ in range(R)),
+    ("04.7", make_blocks, "pass"),
+    ("04.7", named_with_repeat, "pass"),
+    ("04.7", lambda X, R, make: nn.Sequential(*make_blocks(X, R, make)), "pass"),
+    ("04.7", stub, "not attempted"),
+    ("04.7", lambda X, R, make: list(make_blocks(X, R, make)), "plain Python list"),
+    ("04.7", named, "took the name"),
+    ("04.7", lambda X, R, make: nn.ModuleList([make(2**x) for x in range(X)] * R), "share"),
+    ("04.7", lambda X, R, make: make_blocks(X, 1, make), "3 blocks for X=3, R=4"),
+    ("04.7", lambda X, R, make: nn.ModuleList(make(2**x) for x in range(X) for _ in range(R)),
      "the outer one"),
-    ("04.6", lambda X, R, make: nn.ModuleList(make(x) for _ in range(R) for x in range(X)),
+    ("04.7", lambda X, R, make: nn.ModuleList(make(x) for _ in range(R) for x in range(X)),
      "the dilations are [0, 1, 2"),
-    ("04.6", lambda X, R, make: (block for block in make_blocks(X, R, make)), "returns generator"),
+    ("04.7", lambda X, R, make: (block for block in make_blocks(X, R, make)), "returns generator"),
 ])
 def test_each_answer_gets_its_verdict(exercise, answer, verdict):
     found = diagnose(exercise, answer)

@@ -14,7 +14,7 @@ def stub(*_):
     raise NotImplementedError
 
 
-# --- 04.7
+# --- 04.6
 
 def influence(network, time):
     x = torch.randn(1, time, generator=torch.Generator().manual_seed(0))
@@ -64,7 +64,7 @@ def middle_only(network, time):
     (lambda n, t: 3, "6, not 3"),
 ])
 def test_look_ahead(answer, verdict):
-    found = diagnose("04.7", answer)
+    found = diagnose("04.6", answer)
     assert found == verdict if verdict in ("pass", "not attempted") else verdict in found
     assert "\n" not in found
 

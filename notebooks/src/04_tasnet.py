@@ -7,15 +7,18 @@
 # encoder where the STFT used to be, masks, a stack of dilated convolutions, a learned decoder.
 #
 # **You will hear** what one careless `reshape` does to perfect masks, a network that has learnt two
-# mixtures by heart within seconds, and the separator that comes with the course.
+# mixtures by heart within seconds, a soft voice made loud by mistake, and the separator that comes
+# with the course.
 #
 # **Goals**
 # - say what each letter of $N\ L\ B\ H\ S_c\ P\ X\ R$ does to the sound and to the size
 # - read every tensor's shape off the paper's figure, and know why any length may come in
 # - compute a receptive field, then *measure* it, and prove whether a network looks into the future
-# - find four classic faults by a count, a gradient or a glance at a shape
+# - find classic faults by a count, a gradient or a glance at a shape
+# - tell what a few runs with different seeds permit to conclude, and what not
 #
 # **Needs** [02](02_stft_masking.ipynb) for STFT, masks and SI-SNR; [03](03_mask_networks.ipynb) helps.
+# It is enough for two sittings: sections 1 to 8 build the network, 9 to 15 ask what it is worth.
 #
 # {{minutes}}
 #
@@ -59,7 +62,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sep_helpers import audio, course_views, evaluation, losses, models, plots, views
+from sep_helpers import audio, course_views, downloads, evaluation, losses, models, permutation
+from sep_helpers import plots, views
 from sep_helpers.checks import check, compare, diagnose
 from sep_helpers.player import player
 
@@ -843,7 +847,7 @@ except models.ConfigError as error:
     print(error)
 
 # %% [markdown]
-# ### Exercise 04.7 · How far ahead? (★★, 10 min)
+# ### Exercise 04.6 · How far ahead? (★★, 10 min)
 #
 # Who builds a hearing aid wants a number: by how many samples does an output run ahead of its own
 # time, at most? Write `looks_ahead(network, time)` for any separator, `(1, time)` to `(1, source,
@@ -870,7 +874,7 @@ def looks_ahead(network, time):
     return max(0, (j - i).max().item())
 
 # %%
-check("04.7", looks_ahead)
+check("04.6", looks_ahead)
 
 # %% [markdown]
 # (For the causal network above it is $L-1$. What would you change to make that smaller, and what
@@ -971,16 +975,24 @@ calculate(best, batch=1, seconds=4.0).table()
 
 # %% [markdown]
 # **Predict first.** Where do the parameters sit: in the filters, in the 1×1 convolutions, in the
-# depthwise ones? And the work?
+# depthwise ones? Ask your own network.
 
 # %%
-parts = calculate(best).parts()
-(parts / parts.sum()).map("{:.1%}".format)
+def kind(layer):
+    if not isinstance(layer, nn.Conv1d | nn.ConvTranspose1d):
+        return "norms and PReLUs"
+    return "depthwise" if layer.groups > 1 else "1×1" if layer.kernel_size == (1,) else "filters"
+
+share = pd.Series(dtype=float)
+for layer in ConvTasNet(**paper).modules():
+    own = sum(p.numel() for p in layer.parameters(recurse=False))
+    share[kind(layer)] = share.get(kind(layer), 0) + own
+(share / share.sum()).map("{:.2%}".format).rename("share of the parameters").to_frame()
 
 # %% [markdown]
-# The depthwise convolutions, the only ones that look along time, cost next to nothing. Now turn the
-# knobs. What makes the network larger, what makes it see further, and what does neither but doubles
-# the work?
+# Each weight of a convolution works once a frame, so the work is shared out like the weights. The
+# depthwise convolutions, the only ones that look along time, cost next to nothing. Now turn the knobs.
+# What makes the network larger, what makes it see further, and what does neither but doubles the work?
 
 # %%
 from IPython.display import display
@@ -1052,7 +1064,7 @@ pd.DataFrame([{"R": R, "by name": f"{named(R):,}", "in a list": f"{listed(R):,}"
 # $R$ built the same network, and of course they scored alike. One printed parameter count, beside
 # the hyper-parameter that should change it, would have told.
 #
-# ### Exercise 04.6 · Blocks that are all there (★, 5 min)
+# ### Exercise 04.7 · Blocks that are all there (★, 5 min)
 #
 # Write `make_blocks(X, R, make_block)`: call `make_block(dilation)` for every block, in order
 # ($1, 2 \dots 2^{X-1}$, and that $R$ times), and return them so that PyTorch counts, trains and saves
@@ -1074,7 +1086,7 @@ def make_blocks(X, R, make_block):
     return nn.ModuleList(make_block(2**x) for r in range(R) for x in range(X))
 
 # %%
-check("04.6", make_blocks)
+check("04.7", make_blocks)
 
 # %% [markdown]
 # ## 10 · What $X$ and $R$ are worth
@@ -1473,7 +1485,123 @@ player({"mixture": item["mixture"], "estimate 1": estimates[0], "estimate 2": es
 
 # %% [markdown]
 # Not perfect, and much can still be gained by training longer. Listen for *which* estimate is which
-# source: nobody told the network that either. There chapter 05 begins.
+# source: nobody told the network that either. There chapter 05 begins; this one ends with a look at
+# the family, and at weights that come from elsewhere.
+
+# %% [markdown]
+# ## 14 · Relatives
+#
+# Whoever knows one of the family knows them all: something encodes, something makes masks, something
+# decodes, and what comes out is as long as what went in.
+#
+# | name | what is different | from |
+# |---|---|---|
+# | `lstm_tasnet` | frames side by side, not overlapping; a gated encoder; masks from LSTMs. Causal | Luo & Mesgarani, 2018 |
+# | `blstm_tasnet` | the same, read forwards and backwards | 2018 |
+# | `conv_tasnet` | what you have built | 2019 |
+# | `deep_conv_tasnet` | a stack of convolutions and PReLUs after the encoder and before the decoder | Kadıoğlu et al., 2020 |
+# | `dprnn_tasnet` | the frames are cut into chunks; one BLSTM runs inside the chunks, the next one across them | Luo et al., 2020 |
+#
+# **Predict first.** Which is the largest? Which computes the most for a second of sound?
+
+# %%
+family = ("lstm_tasnet", "blstm_tasnet", "conv_tasnet", "deep_conv_tasnet", "dprnn_tasnet")
+rows = []
+for name in family:
+    config = models.complete({"name": name})               # each as in its own paper
+    figures = calculate(config, seconds=1.0)
+    rows.append({"network": name, "L": config["L"], "parameters, M": sum(figures.parameters.values()) / 1e6,
+                 "multiply-adds a second, G": sum(figures.multiply_adds.values()) / 1e9,
+                 "receptive field, s": figures.receptive_field / config["sample_rate"],
+                 "latency, ms": 1000 * figures.latency / config["sample_rate"],
+                 "training, 1 s, MB": figures.training_bytes / 1e6})
+pd.DataFrame(rows).set_index("network").round(2)
+
+# %% [markdown]
+# The recurrent ones see everything there is (*inf*); those that also read backwards have to wait for
+# it. DPRNN is the smallest, and pays with work and memory: its filters of two samples make eight
+# times as many frames.
+#
+# Here are small ones of each, on our batch. They keep the same contract, so the loss, the training loop, the
+# player and the evaluation never ask which of them it is.
+
+# %%
+smaller = {"lstm_tasnet": dict(N=32, H=32, layers=2), "blstm_tasnet": dict(N=32, H=32, layers=2),
+           "conv_tasnet": dict(N=32, B=16, H=32, Sc=16, X=3, R=1),
+           "deep_conv_tasnet": dict(N=32, B=16, H=32, Sc=16, X=3, R=1),
+           "dprnn_tasnet": dict(N=32, L=16, B=16, H=16, chunk=100, R=1)}
+for name, sizes in smaller.items():
+    network = models.build(models.complete({"name": name, **sizes}))
+    with torch.no_grad():
+        out = network(mixture)
+    print(f"{name:17} {tuple(mixture.shape)} -> {tuple(out.shape)}, "
+          f"{'causal' if network.causal else 'not causal'}, {models.count_parameters(network):,} "
+          "parameters")
+
+# %% [markdown]
+# What does *dual path* mean for the shapes? Follow the batch through: a sequence of $K$ frames becomes
+# $C$ chunks, and no recurrent layer ever runs over more than a chunk, or more than the number of chunks,
+# at a time.
+
+# %%
+walk = trace(models.complete({"name": "dprnn_tasnet", **smaller["dprnn_tasnet"]}), mixture)
+walk[["tensor", "paper", "axes", "sizes"]].set_index("tensor")
+
+# %% [markdown]
+# ## 15 · Weights that somebody else has trained
+#
+# torchaudio publishes a network of this kind, trained on a great many hours of readers (Libri2Mix): the
+# same architecture, but with other names in another order. `pretrained.from_torchaudio` puts such
+# weights into the package's network. That all of them arrive, and in their places, can be seen offline,
+# with torchaudio's own model as it is before any training:
+
+# %%
+from sep_helpers._torchaudio import load as load_torchaudio
+from sep_helpers.models import pretrained
+
+torch.manual_seed(0)
+stranger = load_torchaudio().models.conv_tasnet_base().eval()
+adopted = pretrained.from_torchaudio(stranger)
+print({key: adopted.config[key] for key in (*paper, "norm", "mask")})
+with torch.no_grad():
+    compare("torchaudio's network", lambda x: stranger(x.unsqueeze(1)), adopted, mixture,
+            tolerance=1e-5)
+
+# %% [markdown]
+# Now the trained ones. Tick the box on Colab, or wherever there is a connection: the weights (20 MB) and
+# two readers who talk at once (from torchaudio's own tests) come down, and within a minute you hear them apart.
+
+# %%
+DOWNLOAD = False  # @param {type: "boolean"}
+ADDRESS = "https://download.pytorch.org/torchaudio/test-assets/"
+FILES = [f"{name}_3729-6852-0037_8463-287645-0000.wav" for name in ("mixture", "s1", "s2")]
+
+def two_readers():
+    """Separator, mixture (time,), sources (source, time), or None, having said why."""
+    try:
+        separator = pretrained.libri2mix()
+        files = [downloads.download([ADDRESS + name], ws.folder / "readers" / name).path
+                 for name in FILES]
+    except (ValueError, OSError) as error:
+        print(f"not this time: {error}")
+        return None
+    talk, *readers = (audio.load_any(file, separator.sample_rate) for file in files)
+    return separator, talk, torch.stack(readers)
+
+begin = time.perf_counter()
+found = two_readers() if DOWNLOAD else None
+if found:
+    separator, talk, readers = found
+    voices = evaluation.separate(separator, talk)
+    _, order = permutation.pit(voices[None], readers[None])
+    voices = permutation.reorder(voices[None], order)[0]
+    gain = losses.si_snr(voices, readers).mean() - losses.si_snr(talk, readers).mean()
+    print(f"{gain:.1f} dB SI-SNR gained, {time.perf_counter() - begin:.0f} s in all")
+    display(player({"mixture": talk, "estimate 1": voices[0], "reader 1": readers[0],
+                    "estimate 2": voices[1], "reader 2": readers[1]}, separator.sample_rate,
+                   "Two readers, apart"))
+else:
+    print("nothing was downloaded; everything else in this course works without")
 
 # %% [markdown]
 # ## What to remember
@@ -1485,9 +1613,10 @@ player({"mixture": item["mixture"], "estimate 1": estimates[0], "estimate 2": es
 #   widens the look for free. Residuals chain the blocks, skips feed the masks.
 # - **Receptive field** $= R\,(P-1)\,(2^X-1)\,L/2 + L$ samples, as long as no norm looks further.
 # - **gLN sees the whole utterance.** Causal means left padding *and* cLN; prove it by changing the
-#   future.
+#   future, from every sample on.
 # - **Count parameters** next to the hyper-parameter you vary. **Read shapes** with their names:
 #   `(S, N)` and `(N, S)` are the same number of channels.
+# - **One run is an anecdote.** Repeat it with other seeds before you believe a difference.
 # - **SI-SNR is blind** to scale and sign: fit the gains before anyone listens.
 #
 # Next, the network gets more than one batch: permutations, the training loop, and a runtime that

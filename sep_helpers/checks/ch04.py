@@ -212,7 +212,7 @@ class Probe(nn.Module):
 
 
 def judge_make_blocks(make_blocks) -> str | None:
-    """04.6: make_blocks(X, R, make_block) -> module that holds all R X blocks, in order."""
+    """04.7: make_blocks(X, R, make_block) -> module that holds all R X blocks, in order."""
     X, R, made = 3, 4, []
     answer = make_blocks(X, R, lambda dilation: made.append(Probe(dilation)) or made[-1])
     if isinstance(answer, (list, tuple, dict)):
@@ -241,4 +241,4 @@ def judge_make_blocks(make_blocks) -> str | None:
 
 
 JUDGES = {"04.1": judge_any_length, "04.2": judge_to_masks, "04.3": judge_depthwise,
-          "04.4": judge_samples_seen, "04.5": judge_cumulative_norm, "04.6": judge_make_blocks}
+          "04.4": judge_samples_seen, "04.5": judge_cumulative_norm, "04.7": judge_make_blocks}

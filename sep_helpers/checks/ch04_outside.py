@@ -36,7 +36,7 @@ class Centred(nn.Module):
 
 
 def judge_looks_ahead(looks_ahead) -> str | None:
-    """04.7: looks_ahead(network, time) -> samples by which an output sees ahead of its own time."""
+    """04.6: looks_ahead(network, time) -> samples by which an output sees ahead of its own time."""
     def ask(network, time):
         return int(looks_ahead(network, time))
 
@@ -104,4 +104,4 @@ def _close(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, atol=1e-4, rtol=1e-4)
 
 
-JUDGES = {"04.7": judge_looks_ahead, "04.8": judge_consistent}
+JUDGES = {"04.6": judge_looks_ahead, "04.8": judge_consistent}
