@@ -18,7 +18,7 @@
 # - tell what a few runs with different seeds permit to conclude, and what not
 #
 # **Needs** [02](02_stft_masking.ipynb) for STFT, masks and SI-SNR; [03](03_mask_networks.ipynb) helps.
-# It is enough for two sittings: sections 1 to 8 build the network, 9 to 15 ask what it is worth.
+# It is enough for two sittings: sections 1 to 8 build the network, 9 to 14 ask what it is worth.
 #
 # {{minutes}}
 #
@@ -62,8 +62,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sep_helpers import audio, course_views, downloads, evaluation, losses, models, permutation
-from sep_helpers import plots, views
+from sep_helpers import audio, course_views, evaluation, losses, models, plots, views
 from sep_helpers.checks import check, compare, diagnose
 from sep_helpers.player import player
 
@@ -1486,7 +1485,7 @@ player({"mixture": item["mixture"], "estimate 1": estimates[0], "estimate 2": es
 # %% [markdown]
 # Not perfect, and much can still be gained by training longer. Listen for *which* estimate is which
 # source: nobody told the network that either. There chapter 05 begins; this one ends with a look at
-# the family, and at weights that come from elsewhere.
+# the family.
 
 # %% [markdown]
 # ## 14 · Relatives
@@ -1546,62 +1545,6 @@ for name, sizes in smaller.items():
 # %%
 walk = trace(models.complete({"name": "dprnn_tasnet", **smaller["dprnn_tasnet"]}), mixture)
 walk[["tensor", "paper", "axes", "sizes"]].set_index("tensor")
-
-# %% [markdown]
-# ## 15 · Weights that somebody else has trained
-#
-# torchaudio publishes a network of this kind, trained on a great many hours of readers (Libri2Mix): the
-# same architecture, but with other names in another order. `pretrained.from_torchaudio` puts such
-# weights into the package's network. That all of them arrive, and in their places, can be seen offline,
-# with torchaudio's own model as it is before any training:
-
-# %%
-from sep_helpers._torchaudio import load as load_torchaudio
-from sep_helpers.models import pretrained
-
-torch.manual_seed(0)
-stranger = load_torchaudio().models.conv_tasnet_base().eval()
-adopted = pretrained.from_torchaudio(stranger)
-print({key: adopted.config[key] for key in (*paper, "norm", "mask")})
-with torch.no_grad():
-    compare("torchaudio's network", lambda x: stranger(x.unsqueeze(1)), adopted, mixture,
-            tolerance=1e-5)
-
-# %% [markdown]
-# Now the trained ones. Tick the box on Colab, or wherever there is a connection: the weights (20 MB) and
-# two readers who talk at once (from torchaudio's own tests) come down, and within a minute you hear them apart.
-
-# %%
-DOWNLOAD = False  # @param {type: "boolean"}
-ADDRESS = "https://download.pytorch.org/torchaudio/test-assets/"
-FILES = [f"{name}_3729-6852-0037_8463-287645-0000.wav" for name in ("mixture", "s1", "s2")]
-
-def two_readers():
-    """Separator, mixture (time,), sources (source, time), or None, having said why."""
-    try:
-        separator = pretrained.libri2mix()
-        files = [downloads.download([ADDRESS + name], ws.folder / "readers" / name).path
-                 for name in FILES]
-    except (ValueError, OSError) as error:
-        print(f"not this time: {error}")
-        return None
-    talk, *readers = (audio.load_any(file, separator.sample_rate) for file in files)
-    return separator, talk, torch.stack(readers)
-
-begin = time.perf_counter()
-found = two_readers() if DOWNLOAD else None
-if found:
-    separator, talk, readers = found
-    voices = evaluation.separate(separator, talk)
-    _, order = permutation.pit(voices[None], readers[None])
-    voices = permutation.reorder(voices[None], order)[0]
-    gain = losses.si_snr(voices, readers).mean() - losses.si_snr(talk, readers).mean()
-    print(f"{gain:.1f} dB SI-SNR gained, {time.perf_counter() - begin:.0f} s in all")
-    display(player({"mixture": talk, "estimate 1": voices[0], "reader 1": readers[0],
-                    "estimate 2": voices[1], "reader 2": readers[1]}, separator.sample_rate,
-                   "Two readers, apart"))
-else:
-    print("nothing was downloaded; everything else in this course works without")
 
 # %% [markdown]
 # ## What to remember
