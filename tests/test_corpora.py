@@ -197,6 +197,26 @@ def test_another_rate_behind_the_first_file_is_noticed(tmp_path, capsys):
     assert len(check(corpus)) == 1
 
 
+def test_a_large_corpus_is_indexed_without_opening_its_files(tmp_path, monkeypatch):
+    rows, headers = [], []
+    soundfile.write(tmp_path / "one.wav", noise(0), RATE)
+    for speaker in range(300):
+        (tmp_path / f"s{speaker}").mkdir()
+        for number in range(10):
+            os.link(tmp_path / "one.wav", tmp_path / f"s{speaker}/{number}.wav")
+            rows.append(f"s{speaker}/{number}.wav,s{speaker},train,1600")
+    write_manifest(tmp_path, rows, "file,speaker,split,samples")
+    probe = audio.probe
+    monkeypatch.setattr(audio, "probe", lambda path: headers.append(path) or probe(path))
+    corpus = open_corpus(tmp_path)
+    assert len(corpus.table) == 3000 and corpus.table.file.tolist()[-1] == "s299/9.wav"
+    assert corpus.folder == tmp_path.resolve() and corpus.table.samples.sum() == 3000 * 1600
+    assert 100 < len(headers) <= corpora.PROBED       # a look at many speakers, not at every file
+    (tmp_path / "s150/3.wav").unlink()
+    with pytest.raises(CorpusError, match="row 1505: 's150/3.wav' is not there"):
+        open_corpus(tmp_path)
+
+
 def test_a_manifest_without_splits_gets_them_drawn(tmp_path, capsys):
     folder = make_folder(tmp_path, speakers=3, recordings=10)
     rows = [f"s{s}/{r}.wav,s{s}" for s in range(3) for r in range(10)]

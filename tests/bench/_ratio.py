@@ -25,13 +25,13 @@ def pairs(ours: Callable, theirs: Callable, count: int = 7, warmup: int = 2) -> 
     return [seconds(theirs) / seconds(ours) for _ in range(count)]
 
 
-def report(name: str, ratios: list[float], peer: str, goal: float) -> None:
-    """Print the one line, and store the figures with the machine's description."""
+def report(name: str, ratios: list[float], peer: str, goal: float, **more) -> None:
+    """Print the one line, and store the figures (and `more`) with the machine's description."""
     from sep_helpers.workspace import machine
 
     median = statistics.median(ratios)
     print(f"{name}: {median:.2f} x {peer} (goal {goal:g}; {min(ratios):.2f} to {max(ratios):.2f})")
     STORED.mkdir(parents=True, exist_ok=True)
     figures = {"name": name, "median": round(median, 3), "peer": peer, "goal": goal,
-               "ratios": [round(r, 3) for r in ratios], "machine": machine()}
+               "ratios": [round(r, 3) for r in ratios], "machine": machine()} | more
     (STORED / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
