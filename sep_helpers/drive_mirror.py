@@ -17,6 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from sep_helpers.logs import LOG
+
 PATTERN = re.compile(r"(last|best)-(\d{9})-([0-9a-f]{16})\.pt")
 KEEP = {"last": 2, "best": 1}
 MARKER = ".mirror"           # in a run folder: its second home, and the folder that must be there
@@ -39,7 +41,7 @@ def mark(folder: Path, remote: Path, root: Path) -> None:
     (folder / MARKER).write_text(f"{remote}\n{root}\n", encoding="utf-8")
 
 
-def of(folder: Path, say: Callable[[str], None] = print) -> "Mirror | None":
+def of(folder: Path, say: Callable[[str], None] = LOG.info) -> "Mirror | None":
     """The mirror of a run folder, if it has one."""
     try:
         remote, root = (folder / MARKER).read_text(encoding="utf-8").splitlines()[:2]
@@ -51,7 +53,8 @@ def of(folder: Path, say: Callable[[str], None] = print) -> "Mirror | None":
 class Mirror:
     """Copies between a run folder and its second home."""
 
-    def __init__(self, folder: Path, remote: Path, root: Path, say: Callable[[str], None] = print):
+    def __init__(self, folder: Path, remote: Path, root: Path,
+                 say: Callable[[str], None] = LOG.info):
         self.folder, self.remote, self.root, self.say = folder, remote, root, say
         self.known: set[str] | None = None     # names there at the start, or ours; None: not seen
         self.good: set[str] = set()        # names that have been verified

@@ -23,8 +23,8 @@ def measure(model: nn.Module, view: Dataset, batch: int = 8, device="cpu", accel
     for items in DataLoader(Subset(view, mine), batch_size=batch, collate_fn=collate,
                             generator=torch.Generator()):
         estimates = model(items["mixture"].to(device))
-        value, permutation, _ = objectives.score(estimates, items["sources"].to(device),
-                                                 items["lengths"])
+        value, permutation = objectives.score(estimates, items["sources"].to(device),
+                                              items["lengths"])
         found_here += zip(value.cpu(), permutation.cpu(), strict=True)
     model.train(was_training)
     if ranks > 1:

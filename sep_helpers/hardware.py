@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sep_helpers import randomness
+from sep_helpers.logs import LOG
 from sep_helpers.models.blocks import NORMS
 
 BATCH_NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
-def choose_precision(asked: str, device: torch.device, say: Callable = print) -> str:
+def choose_precision(asked: str, device: torch.device, say: Callable = LOG.info) -> str:
     """accelerate's name, "no" (float32), "fp16" or "bf16", for a Settings.precision on a device.
 
     A CPU computes in float32, where 16 bits would be slower. GPUs before Ampere (the T4 of Colab)
@@ -35,7 +36,7 @@ def choose_precision(asked: str, device: torch.device, say: Callable = print) ->
     return asked if asked == "fp16" else "bf16" if has_bf16 else "fp16"
 
 
-def open_accelerator(device: str | torch.device | None, precision: str = "float32", say=print):
+def open_accelerator(device: str | torch.device | None, precision: str = "float32", say=LOG.info):
     """The Accelerator of this process; `device` None takes what is there, GPU before CPU.
 
     Its state is one for the whole process. A notebook trains again and again, on another device or

@@ -30,46 +30,52 @@ class Loop:
     def go(self, train_view, val_view, on_step, on_epoch) -> None:
         """Train until the last epoch, until patience ends, or until it is time to leave."""
         trainer = self.trainer
+        if self.run:
+            self.run.finish(over=False)
         while not self.finished:
             trainer.model.train()
             trainer.clock = time.perf_counter()
             for batch in batches(train_view.epoch(trainer.epoch), self.settings, trainer.step,
                                  self.accelerator):
                 trainer.train_step(batch)
+                why = self.after_step()
                 if on_step:
                     on_step(trainer)
-                if trainer.between_updates and trainer.step < trainer.steps_per_epoch:
-                    if self.leave_after_step():
-                        return
+                if why:
+                    self.leave(why)
+                    return
                 trainer.clock = time.perf_counter()
-            row = self.end_epoch(val_view)
+            self.end_epoch(val_view)
             if on_epoch:
                 on_epoch(trainer)
-            if not self.finished and self.leave(row):
+            why = hardware.together(self.accelerator, self.sitting.why_stop)
+            if why and not self.finished:
+                self.leave(why)
                 return
+            self.copy()
+        if self.run:
+            self.run.finish()
         self.copy(wait=True)
 
-    def leave_after_step(self) -> bool:
-        """Save if it is time to; True if it is time to leave."""
+    def after_step(self) -> str | None:
+        """Save if it is time to; why to leave, if it is time for that."""
+        trainer = self.trainer
+        if not trainer.between_updates or trainer.step == trainer.steps_per_epoch:
+            return None
         due, why = hardware.together(self.accelerator, lambda: (
-            self.sitting.save_due(self.trainer.number), self.sitting.why_stop()))
+            self.sitting.save_due(trainer.number), self.sitting.why_stop()))
         if due or why:
             self.save()
-        if why:
-            self.say(f"{why}: saved, call again to go on")
-        if why or time.monotonic() - self.copied_at > COPY_EVERY:
-            self.copy(wait=bool(why))
-        return bool(why)
+        if due and time.monotonic() - self.copied_at > COPY_EVERY:
+            self.copy()
+        return why
 
-    def leave(self, row: dict) -> bool:
-        """After an epoch, which is saved: True if it is time to leave."""
-        why = hardware.together(self.accelerator, self.sitting.why_stop)
-        if why:
-            self.say(f"{why}: saved, call again to go on")
-        self.copy(wait=bool(why))
-        return bool(why)
+    def leave(self, why: str) -> None:
+        """End a sitting before the training is over; what is there is saved."""
+        self.say(f"{why}: saved, call again to go on")
+        self.copy(wait=True)
 
-    def end_epoch(self, val_view) -> dict:
+    def end_epoch(self, val_view) -> None:
         """Validate, close the books, keep the best and the last state."""
         trainer, started = self.trainer, time.perf_counter()
         trainer.end_training_of_epoch()
@@ -80,7 +86,6 @@ class Loop:
         if self.run and row["val_si_snr"] >= max(r["val_si_snr"] for r in trainer.history):
             self.run.save_best(trainer.validated.state_dict(), row, trainer.number)
         self.save()
-        return row
 
     def save(self) -> None:
         started = time.monotonic()
@@ -89,7 +94,7 @@ class Loop:
                           lambda: self.run.save(state, self.trainer.number))
         self.sitting.saved(self.trainer.number, time.monotonic() - started)
 
-    def copy(self, wait: bool) -> None:
+    def copy(self, wait: bool = False) -> None:
         if self.run:
             self.run.copy_away(self.trainer.number, wait)
         self.copied_at = time.monotonic()

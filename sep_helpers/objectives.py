@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from sep_helpers.losses import si_snr, snr, valid_samples
-from sep_helpers.permutation import best_permutation, pairwise, reorder
+from sep_helpers.permutation import ASSIGNMENTS, pairwise, pit, reorder
+from sep_helpers.spectral_losses import DISTANCES, Spectral
 
 SILENT = 1e-6      # a target 60 dB below its mixture, or farther, counts as silent
 FLOOR = 1e-3       # what an estimate of silence may leave, 30 dB below its mixture, to score 0 dB
@@ -40,7 +41,8 @@ def minus_mse(estimate: Tensor, target: Tensor, lengths: Tensor | None = None) -
                      lengths.to(error.device).reshape(-1, *[1] * (error.dim() - 1)))
 
 
-METRICS = {"si_snr": si_snr, "snr": snr, "mse": minus_mse}
+METRICS = {"si_snr": si_snr, "snr": snr, "mse": minus_mse,
+           **{name: Spectral(distance) for name, distance in DISTANCES.items()}}
 
 
 def metric(name: str, sources: Tensor, lengths: Tensor | None = None):
@@ -50,7 +52,7 @@ def metric(name: str, sources: Tensor, lengths: Tensor | None = None):
     their mixtures.
     """
     chosen = METRICS[name]
-    if name == "mse":                     # finite for silence as it stands
+    if name not in ("si_snr", "snr"):     # finite for silence as they stand
         return chosen
     with torch.no_grad():
         whole = energy(sources.sum(1), lengths)                              # (batch,)
@@ -69,17 +71,35 @@ def metric(name: str, sources: Tensor, lengths: Tensor | None = None):
 
 def score(
     estimates: Tensor, sources: Tensor, lengths: Tensor | None = None, objective: str = "si_snr",
-    permute: bool = True,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The objective of each utterance, to be maximised, its permutation, and all pairs' values.
+    assignment: str = "pit",
+) -> tuple[Tensor, Tensor]:
+    """The objective of each utterance, to be maximised, and which estimate serves which source.
 
-    estimates, sources (batch, source, time) -> (batch,), (batch, source), (batch, source, source);
-    permute=False leaves the estimates in their order. In float32 whatever comes in.
+    estimates, sources (batch, source, time) -> (batch,), (batch, source). In float32, whatever
+    comes in.
     """
     estimates, sources = estimates.float(), sources.float()
     function = metric(objective, sources, lengths)
+    if assignment == "pit":
+        return pit(estimates, sources, function, lengths)
     with torch.no_grad():
-        scores = pairwise(estimates, sources, function, lengths)
-        permutation = best_permutation(scores)
-    ordered = reorder(estimates, permutation) if permute else estimates
-    return function(ordered, sources, lengths).mean(-1), permutation, scores
+        permutation = ASSIGNMENTS[assignment](pairwise(estimates, sources, function, lengths))
+    return function(reorder(estimates, permutation), sources, lengths).mean(-1), permutation
+
+
+class Scores:
+    """A batch's pairwise values, computed when somebody looks: scores[i] (estimate, source)."""
+
+    def __init__(self, estimates: Tensor, sources: Tensor, lengths: Tensor | None, objective: str):
+        self.estimates, self.sources = estimates.detach().float(), sources.float()
+        self.lengths, self.objective = lengths, objective
+
+    def __len__(self) -> int:
+        return len(self.estimates)
+
+    @torch.no_grad()
+    def __getitem__(self, index: int) -> Tensor:
+        one = slice(index, index + 1 or None)
+        lengths = None if self.lengths is None else self.lengths[one]
+        function = metric(self.objective, self.sources[one], lengths)
+        return pairwise(self.estimates[one], self.sources[one], function, lengths)[0].cpu()

@@ -19,13 +19,14 @@ import yaml
 
 from sep_helpers import checkpoints, drive_mirror
 from sep_helpers.checkpoints import CheckpointError
+from sep_helpers.logs import LOG
 from sep_helpers.run_files import RECORD, board, history, read_config, write_text
 
 __all__ = ["CheckpointError", "Run", "board", "history"]
 
 RENEWABLE = {f"training.{key}" for key in (
     "epochs", "learning_rate", "schedule", "warmup", "halve_every", "plateau_patience", "clip",
-    "objective", "permute", "precision", "patience")}     # what a run may change and go on
+    "objective", "assignment", "precision", "patience")}     # what a run may change and go on
 
 
 class Run:
@@ -37,7 +38,7 @@ class Run:
     """
 
     def __init__(self, folder: str | Path, config: dict, resume: bool | str = True,
-                 facts: dict | None = None, say: Callable[[str], None] = print):
+                 facts: dict | None = None, say: Callable[[str], None] = LOG.info):
         self.folder, self.say = Path(folder), say
         self.config = yaml.safe_load(yaml.safe_dump(config))     # as it will be read back
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -84,6 +85,14 @@ class Run:
         """Keep the weights of the best epoch, with that epoch's line of the history."""
         number += self.record["base"]
         checkpoints.save(self.best, {"model": weights, "row": row, **self._label(number)})
+
+    def finish(self, over: bool = True) -> None:
+        """Leave the file `finished` when the training is over, for scripts that wait for it."""
+        mark = self.folder / "finished"
+        if over:
+            write_text(mark, "nothing is left to train\n")
+        else:
+            mark.unlink(missing_ok=True)
 
     def copy_away(self, number: int, wait: bool = False) -> None:
         """Begin to copy the newest checkpoints to the run's second home, if it has one."""

@@ -12,7 +12,9 @@ class SettingsError(ValueError):
 CHOICES = {
     "optimizer": ("adam", "adamw", "sgd", "rmsprop", "radam"),
     "schedule": ("warmup_cosine", "plateau", "constant", "halving"),
-    "objective": ("si_snr", "snr", "mse"),
+    "objective": ("si_snr", "snr", "mse", "euclidean", "correlation", "magnitude",
+                  "phase_sensitive"),
+    "assignment": ("pit", "greedy", "fixed"),
     "average": ("none", "ema", "swa"),
     "precision": ("float32", "auto", "fp16", "bf16"),
 }
@@ -36,8 +38,9 @@ class Settings:
     halve_every: int = 2             # epochs between two halvings of the schedule `halving`
     plateau_patience: int = 3        # `plateau` halves after more epochs without gain than this
     clip: float = 5.0                # largest norm of the gradient
-    objective: str = "si_snr"        # what is maximised: si_snr, snr (dB), or mse (minimised)
-    permute: bool = True             # PIT; False: output k is source k, to see that fail
+    objective: str = "si_snr"        # what is made good: si_snr, snr, mse; a distance of
+                                     # spectrograms: euclidean, correlation, magnitude ...
+    assignment: str = "pit"          # of outputs to sources: pit, greedy, or fixed: k to k
     average: str = "none"            # validate and keep averaged weights: ema or swa
     ema_decay: float = 0.999         # ema: share of the old average that stays at each update
     swa_start: float = 0.75          # swa: averages the ends of epochs after this part of them
@@ -47,6 +50,7 @@ class Settings:
     workers: int = 0                 # processes that draw mixtures; 0: the training's own
     save_every: int = 50             # steps between two checkpoints inside an epoch, at least ...
     save_share: float = 0.02         # ... and so many that saving takes no more than this share
+                                     # of the time; 1: however long it takes
     max_minutes: float = math.inf    # leave in good order after this long; call again to go on
 
     def __post_init__(self):

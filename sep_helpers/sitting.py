@@ -31,7 +31,8 @@ class Sitting:
         """`number`: steps done in all."""
         since = number - (self.saved_number or 0)
         waited = time.monotonic() - self.saved_at
-        return since >= self.settings.save_every and self.cost <= self.settings.save_share * waited
+        share = self.settings.save_share
+        return since >= self.settings.save_every and (share == 1 or self.cost <= share * waited)
 
     def saved(self, number: int, seconds: float) -> None:
         """A save is done: it took so long."""
@@ -46,7 +47,7 @@ class Sitting:
         if self.told_to_stop:
             return f"{self.told_to_stop} came"
         left = self.started + 60 * self.settings.max_minutes - now
-        if left < self.longest + self.cost:
+        if left <= self.longest + self.cost:
             return f"{self.settings.max_minutes:g} minutes are over"
         return None
 

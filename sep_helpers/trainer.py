@@ -78,9 +78,9 @@ class Trainer:
         with nullcontext() if closes else self.accelerator.no_sync(self.network):
             estimates = self.network(batch["mixture"].to(self.device, non_blocking=True))
             sources = batch["sources"].to(self.device, non_blocking=True)
-            value, permutation, scores = objectives.score(
+            value, permutation = objectives.score(
                 estimates, sources, batch["lengths"], self.settings.objective,
-                self.settings.permute)
+                self.settings.assignment)
             si_snr = self._si_snr(value, estimates, sources, batch["lengths"])
             mean_si_snr, mean_value = self._agree_on(si_snr, value, batch["id"])
             self.accelerator.backward(-value.mean() / self.group_size())
@@ -93,7 +93,9 @@ class Trainer:
         self.latest = {
             "loss": -mean_value, "si_snr": mean_si_snr, "grad_norm": norm, "seconds": seconds,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "permutation": permutation, "scores": scores, "id": batch["id"],
+            "permutation": permutation, "id": batch["id"],
+            "scores": objectives.Scores(estimates, sources, batch["lengths"],
+                                        self.settings.objective),
         }
 
     def _si_snr(self, value, estimates, sources, lengths) -> torch.Tensor:
@@ -101,7 +103,7 @@ class Trainer:
         if self.settings.objective == "si_snr":
             return value.detach()
         return objectives.score(estimates.detach(), sources, lengths,
-                                permute=self.settings.permute)[0]
+                                assignment=self.settings.assignment)[0]
 
     def _agree_on(self, si_snr, value, ids: list[str]) -> tuple[float, float]:
         """Means over all processes' mixtures. Raises TrainingError if one is not finite."""
@@ -195,6 +197,7 @@ class Trainer:
         """Leave the model as it came: no hooks, no autocast, no half collected gradient."""
         for handle in self.hooks:
             handle.remove()
-        for name in ("forward", "_original_forward", "_ddp_params_and_buffers_to_ignore"):
+        for name in ("forward", "_original_forward", "_is_accelerate_prepared",
+                     "_ddp_params_and_buffers_to_ignore"):
             self.model.__dict__.pop(name, None)
         self.optimizer.zero_grad()

@@ -15,8 +15,9 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from sep_helpers import checkpoints, hardware, memory, randomness, run_lock
+from sep_helpers import checkpoints, hardware, logs, memory, randomness, run_lock
 from sep_helpers.feeding import batches, validate
+from sep_helpers.logs import LOG
 from sep_helpers.loop import Loop
 from sep_helpers.memory import find_batch
 from sep_helpers.optimisers import warmup_then_cosine
@@ -42,7 +43,7 @@ def fit(
     *,
     resume: bool | str = True,
     facts: dict | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = LOG.info,
 ) -> pd.DataFrame:
     """Train, or go on training, in a run folder; returns the history, one line an epoch.
 
@@ -83,6 +84,7 @@ def _begin(stack: ExitStack, accelerator, model, train_view, settings, folder, r
         nonlocal run
         Path(folder).mkdir(parents=True, exist_ok=True)
         stack.enter_context(run_lock.held(folder))
+        stack.enter_context(logs.into(folder))
         run = Run(folder, run_config(model, train_view, settings), resume, noted, say)
         return run.load(), run.weights
 

@@ -75,6 +75,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "widgets",
     "artifacts",
     "workspace",
+    "experiment",
     "checks",
     "commands",
     "__main__",

@@ -1,0 +1,88 @@
+"""Objectives behind PIT: the numbers of `losses`, and finite ones for silence."""
+
+import pytest
+import torch
+
+from sep_helpers import losses, objectives
+from sep_helpers.settings import CHOICES
+
+
+def signals(batch=3, n=2, time=400, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    sources = torch.randn(batch, n, time, generator=generator)
+    noise = 0.3 * torch.randn(batch, n, time, generator=generator)
+    return (sources + noise).flip(1).requires_grad_(), sources
+
+
+@pytest.mark.parametrize("name", ["si_snr", "snr"])
+def test_audible_targets_score_as_the_measure_does(name):
+    estimates, sources = signals()
+    value, permutation = objectives.score(estimates, sources, objective=name)
+    expected = getattr(losses, name)(estimates.flip(1), sources).mean(-1)
+    assert torch.allclose(value, expected, atol=1e-4)
+    assert permutation.tolist() == [[1, 0]] * 3
+
+
+def test_mse_is_minus_the_mean_square_and_padding_does_not_count():
+    estimates, sources = signals()
+    value, _ = objectives.score(estimates, sources, objective="mse")
+    error = (estimates.flip(1) - sources).square()
+    assert torch.allclose(value, -error.mean((1, 2)))
+    lengths = torch.tensor([400, 100, 250])
+    value, _ = objectives.score(estimates, sources, lengths, "mse")
+    expected = torch.stack([-error[b, :, :length].mean() for b, length in enumerate(lengths)])
+    assert torch.allclose(value, expected)
+
+
+def test_a_fixed_order_leaves_the_estimates_where_they_are():
+    estimates, sources = signals()
+    value, permutation = objectives.score(estimates, sources, assignment="fixed")
+    assert permutation.tolist() == [[0, 1]] * 3
+    assert torch.allclose(value, losses.si_snr(estimates, sources).mean(-1), atol=1e-4)
+
+
+@pytest.mark.parametrize("objective", CHOICES["objective"])
+@pytest.mark.parametrize("assignment", CHOICES["assignment"])
+@pytest.mark.parametrize("silent", ["one", "half", "all", "estimate"])
+def test_silence_gives_finite_values_and_gradients(objective, assignment, silent):
+    estimates, sources = signals()
+    with torch.no_grad():
+        if silent == "one":
+            sources[0, 0] = 0
+        elif silent == "half":
+            sources[:, 1, :200] = 0
+        elif silent == "all":
+            sources[1] = 0
+        else:
+            estimates[2] = 0
+    value, _ = objectives.score(estimates, sources, torch.tensor([400, 300, 200]), objective,
+                                assignment)
+    (-value.mean()).backward()
+    assert value.isfinite().all() and estimates.grad.isfinite().all()
+
+
+def test_a_silent_target_costs_thirty_db_at_most_and_rewards_silence():
+    sources = signals(batch=1)[1]
+    sources[0, 1] = 0
+    mixture = sources.sum(1)
+    loud = objectives.score(torch.stack([mixture, mixture], 1), sources, assignment="fixed")[0]
+    quiet = objectives.score(torch.stack([mixture, 0.001 * mixture], 1), sources,
+                             assignment="fixed")[0]
+    perfect = losses.si_snr(mixture, mixture).item()
+    assert 2 * loud.item() - perfect == pytest.approx(-30, abs=0.1)
+    assert 2 * quiet.item() - perfect == pytest.approx(0, abs=0.1)
+
+
+def test_pairs_are_computed_when_somebody_looks():
+    estimates, sources = signals()
+    scores = objectives.Scores(estimates, sources, None, "si_snr")
+    expected = losses.si_snr(estimates[:, :, None], sources[:, None])
+    for i in (0, 2, -1):
+        assert torch.allclose(scores[i], expected[i].detach(), atol=1e-4)
+    assert len(scores) == 3 and not scores[0].requires_grad
+
+
+def test_half_precision_estimates_are_scored_in_float32():
+    estimates, sources = signals()
+    value, _ = objectives.score(estimates.bfloat16(), sources)
+    assert value.dtype == torch.float32
