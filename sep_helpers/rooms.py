@@ -13,9 +13,7 @@ import re
 from functools import lru_cache
 
 import numpy as np
-import torch
 from scipy.signal import fftconvolve
-from torch import Tensor
 
 from sep_helpers.recipes import ViewError
 
@@ -62,14 +60,14 @@ def wants_direct(text: str) -> bool:
     return text.endswith(" direct")
 
 
-def play(x: Tensor, text: str, sample_rate: int) -> tuple[Tensor, Tensor]:
+def play(x: np.ndarray, text: str, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """A dry source (time,) at the microphone: (with all reflections, its direct sound alone).
 
     Both (time + tail of the room). The direct sound has the level and the beginning of `x`: the
     way to the microphone takes no time and no energy, so a recipe's levels hold for it.
     """
-    return tuple(torch.from_numpy(fftconvolve(x.numpy(), response)[begin:].astype(np.float32))
-                 for response, begin in responses(text, sample_rate))
+    return tuple(fftconvolve(x, response)[begin:].astype(np.float32) for response, begin
+                 in responses(text, sample_rate))
 
 
 @lru_cache(maxsize=1024)

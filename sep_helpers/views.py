@@ -73,27 +73,35 @@ def mix(corpus: Corpus, cuts: list[Cut], speeds=None, noise: Corpus | None = Non
     Of a stereo corpus everything is (..., channel, time).
     """
     voices = [cut for cut in cuts if cut.source != NOISE]
-    rows, rest = [], None
-    for cut, speed in zip(voices, speeds or [1.0] * len(voices), strict=True):
-        x = resample_cut(corpus, cut, speed) * audio.gain(cut.gain_db)
-        if cut.room:
-            wet, direct = rooms.play(x, cut.room, corpus.sample_rate)
-            x = direct if rooms.wants_direct(cut.room) else wet
-            if rooms.wants_direct(cut.room):
-                rest = _put(rest, wet, cut) - _put(None, direct, cut)
-        rows.append(_put(None, x, cut))
+    rest, sources = None, None          # in numpy, whose small operations take half of torch's time
+    for number, (cut, speed) in enumerate(zip(voices, speeds or [1.0] * len(voices), strict=True)):
+        x = resample_cut(corpus, cut, speed).numpy()
+        if sources is None:
+            sources = np.zeros((len(voices), *x.shape[:-1], cut.length), np.float32)
+        if not cut.room:
+            _land(sources[number], x, cut)
+            continue
+        wet, direct = rooms.play(x, cut.room, corpus.sample_rate)
+        if rooms.wants_direct(cut.room):
+            rest = _land(np.zeros_like(sources[0]) if rest is None else rest, wet, cut)
+            rest -= _land(sources[number], direct, cut)
+        else:
+            _land(sources[number], wet, cut)
     for cut in (cut for cut in cuts if cut.source == NOISE):
-        rest = _put(rest, resample_cut(noise or corpus, cut, 1.0) * audio.gain(cut.gain_db), cut)
-    sources = torch.stack(rows)
+        x = resample_cut(noise or corpus, cut, 1.0).numpy()
+        rest = _land(np.zeros_like(sources[0]) if rest is None else rest, x, cut)
+    sources = torch.from_numpy(sources)
     item = {"id": cuts[0].mixture_id, "mixture": sources.sum(0), "sources": sources, "cuts": cuts}
-    return item if rest is None else item | {"mixture": item["mixture"] + rest, "noise": rest}
+    if rest is not None:
+        item["noise"] = torch.from_numpy(rest)
+        item["mixture"] = item["mixture"] + item["noise"]
+    return item
 
 
-def _put(into: Tensor | None, x: Tensor, cut: Cut) -> Tensor:
-    """`into` (new zeros if None), with x added where the cut lands, up to the mixture's end."""
-    into = x.new_zeros(*x.shape[:-1], cut.length) if into is None else into
+def _land(into: np.ndarray, x: np.ndarray, cut: Cut) -> np.ndarray:
+    """Add x, with the cut's gain, where the cut lands in `into` (..., time), up to its end."""
     part = into[..., cut.offset : cut.offset + x.shape[-1]]
-    part += x[..., : part.shape[-1]]
+    part += x[..., : part.shape[-1]] * np.float32(audio.gain(cut.gain_db))
     return into
 
 
