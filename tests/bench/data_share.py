@@ -37,4 +37,4 @@ def step():
 
 
 ratios = _ratio.pairs(data, step, count=60, warmup=10)
-_ratio.report("data_share", ratios, "the data path, in a laptop training step", goal=20)
+_ratio.report("data_share", ratios, "a laptop training step", goal=20)
