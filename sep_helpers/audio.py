@@ -2,6 +2,7 @@
 
 Waveforms are float32 tensors with time last, full scale at 1.
 """
+import math
 import os
 import re
 import threading
@@ -42,7 +43,7 @@ def read(path: str | Path, sample_rate: int | None = None, start: int = 0,
     stop = samples if stop is None else stop
     if not 0 <= start < stop <= samples:
         raise AudioError(f"{path} has {samples} samples: cannot cut {start} to {stop} out of it")
-    waveform = _samples(path, start, stop)
+    waveform = torch.from_numpy(_samples(path, start, stop))
     return waveform[0] if channels == 1 else waveform
 
 
@@ -53,8 +54,14 @@ def load_any(path: str | Path, sample_rate: int, channels: int = 1) -> Tensor:
     if found > 2:
         raise AudioError(f"{path} has {found} channels: mix it down to two or one, "
                          "with ffmpeg -i IN -ac 2 OUT.wav")
-    waveform = resample(_samples(path, 0, samples), rate, sample_rate)
-    return waveform.mean(0) if channels == 1 else waveform.expand(channels, -1).contiguous()
+    # in numpy: on a busy machine, torch's threads wait for each other longer than they work
+    waveform = _samples(path, 0, samples)
+    waveform = waveform.mean(0, keepdims=True) if channels == 1 else waveform
+    if rate != sample_rate:
+        waveform = np.ascontiguousarray(soxr.resample(waveform.T, rate, sample_rate).T)
+    if channels > len(waveform):
+        waveform = np.repeat(waveform, channels, axis=0)
+    return torch.from_numpy(waveform[0] if channels == 1 else waveform)
 
 
 def probe(path: str | Path) -> tuple[int, int, int]:
@@ -80,7 +87,7 @@ def probe(path: str | Path) -> tuple[int, int, int]:
     return header
 
 
-def _samples(path: str | Path, start: int, stop: int) -> Tensor:
+def _samples(path: str | Path, start: int, stop: int) -> np.ndarray:
     """Samples `start` to `stop` of every channel: (channel, time)."""
     try:
         samples, _ = soundfile.read(path, stop - start, start, dtype="float32", always_2d=True)
@@ -90,7 +97,7 @@ def _samples(path: str | Path, start: int, stop: int) -> Tensor:
         raise AudioError(f"{path} is truncated or damaged: fetch it again")
     if not np.isfinite(samples).all():
         raise AudioError(f"{path} has samples that are NaN or infinite: export it again")
-    return torch.from_numpy(np.ascontiguousarray(samples.T))
+    return np.ascontiguousarray(samples.T)
 
 
 def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
@@ -108,18 +115,19 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
             or waveform.ndim == 2 and len(waveform) > MOST_CHANNELS):
         raise AudioError(f"{path}: shape {tuple(waveform.shape)}, not (time,) or (channel, time): "
                          "write one waveform, time last")
-    if not waveform.isfinite().all():
+    samples = waveform.numpy()       # on a busy machine, torch's threads only wait for each other
+    if not np.isfinite(samples).all():
         raise AudioError(f"{path}: the waveform has NaN or infinite samples: not written")
-    peak = waveform.abs().max().item()
+    peak = np.abs(samples).max().item()
     if peak > 1:
         warnings.warn(f"{path}: peak {peak:.2f} would clip, scaled down to {CEILING}", stacklevel=2)
-        waveform = waveform * (CEILING / peak)
+        samples = samples * np.float32(CEILING / peak)
     # rounded here, since libsndfile writes by 32767 what it reads by 32768
-    samples = (32768 * waveform).round().clamp(-32768, 32767).to(torch.int16)
+    samples = (32768 * samples).round().clip(-32768, 32767).astype(np.int16)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         temporary.touch()            # Python names the reason (read-only ...), libsndfile does not
-        soundfile.write(temporary, samples.numpy().T, sample_rate, "PCM_16", format=kind)
+        soundfile.write(temporary, samples.T, sample_rate, "PCM_16", format=kind)
         os.replace(temporary, path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise AudioError(f"{path} could not be written ({error}): check folder and space") from None
@@ -141,6 +149,15 @@ def rms_db(waveform: Tensor, dim: int = -1) -> Tensor:
     """Root mean square in dB re full scale along `dim`; silence gives FLOOR_DB."""
     power = waveform.square().mean(dim)
     return 10 * power.clamp_min(10 ** (FLOOR_DB / 10)).log10()
+
+
+def level(waveform: Tensor) -> float:
+    """The RMS of one waveform, over all its channels, in dB re full scale, or FLOOR_DB.
+
+    In numpy, for torch's threads cost more than they are worth where one file follows another.
+    """
+    power = float(np.square(waveform.numpy()).mean())
+    return 10 * math.log10(max(power, 10 ** (FLOOR_DB / 10)))
 
 
 def gain(db: float) -> float:

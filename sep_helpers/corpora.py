@@ -51,7 +51,7 @@ class Corpus:
     def rms_db(self, file: str) -> float:
         """The recording's level: RMS over all of it (and all channels), in dB re full scale."""
         if file not in self._levels:
-            self._levels[file] = audio.rms_db(self.waveform(file).flatten()).item()
+            self._levels[file] = audio.level(self.waveform(file))
         return self._levels[file]
 
     def select(self, split: str | None = None, heard: bool | None = None,
@@ -87,11 +87,24 @@ class Corpus:
         path = self.folder / file
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise CorpusError(f"{file} leads outside the corpus {self.folder}: copy it inside")
-        waveform = audio.read(path, self.sample_rate, channels=self.channels)
+        try:
+            waveform = audio.read(path, self.sample_rate, channels=self.channels)
+        except audio.AudioError:
+            self._refuse_form(path)
+            raise
         if waveform.shape[-1] != self._samples[file]:
             raise CorpusError(f"{path} has {waveform.shape[-1]} samples, the manifest says "
                               f"{self._samples[file]}: fetch it again or correct the manifest")
         return waveform
+
+    def _refuse_form(self, path: Path) -> None:
+        """Raise CorpusError if it is the rate or the channels that are wrong with a recording."""
+        _, rate, channels = audio.probe(path)
+        if (rate, channels) != (self.sample_rate, self.channels):
+            raise CorpusError(
+                f"{path} is at {rate} Hz with {channels} channels, the corpus at "
+                f"{self.sample_rate} with {self.channels}: delete the column samples from its "
+                "manifest.csv and open it again, then all are looked at and converted") from None
 
 
 EMBEDDED = ("voices", "sounds", "music")
@@ -171,7 +184,7 @@ def check(corpus: Corpus) -> list[str]:
     problems = []
     for file in corpus.table.file:
         try:
-            level = audio.rms_db(corpus._read(file).flatten())
+            level = audio.level(corpus._read(file))
             if level < SILENCE_DB and corpus.kind != "stem":
                 problems.append(f"{corpus.folder / file} is silent")
         except ValueError as error:      # AudioError or CorpusError

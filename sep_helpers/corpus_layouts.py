@@ -83,7 +83,7 @@ def musdb(folder: Path) -> pd.DataFrame:
         track = file.removesuffix(".stem.mp4")
         take_out_stems(folder / file, folder / track)
         (folder / file).unlink()
-        rows += [{"file": f"{track}/{stem}.flac", "track": track, "stem": stem,
+        rows += [{"file": f"{track}/{stem}.flac", "track": Path(track).name, "stem": stem,
                   "split": "test" if "test" in Path(file).parts[:-1] else "train"}
                  for stem in MUSDB_STEMS]
     table = pd.DataFrame(rows)

@@ -191,7 +191,7 @@ def _sound(path: Path, intake: Intake) -> Tensor:
     seconds = waveform.shape[-1] / intake.sample_rate
     if seconds < SHORTEST:
         raise audio.AudioError(f"{path} is too short ({seconds:.3f} s): it takes {SHORTEST} s")
-    if not intake.silence and audio.rms_db(waveform.flatten()) < SILENCE_DB:
+    if not intake.silence and audio.level(waveform) < SILENCE_DB:
         raise audio.AudioError(f"{path} is silent (below {SILENCE_DB:.0f} dB): record it again")
     return waveform
 
@@ -220,7 +220,8 @@ def _convert(source: Path, copy: Path, intake: Intake, tick: Callable) -> int:
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
         # resampling overshoots full scale a little; a view sets the level anyway
-        audio.write(copy, waveform / waveform.abs().max().clamp_min(1), intake.sample_rate)
+        peak = max(1.0, abs(waveform.numpy()).max())
+        audio.write(copy, waveform if peak == 1 else waveform / peak, intake.sample_rate)
         os.utime(copy, ns=(date, date))
     except (OSError, audio.AudioError) as error:      # not the recording's fault: stop
         raise CorpusError(f"cannot convert into {copy.parent}: {error}") from None

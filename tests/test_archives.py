@@ -6,9 +6,13 @@ import os
 import stat
 import struct
 import tarfile
+import tempfile
 import zipfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sep_helpers import archives
 from sep_helpers.archives import ArchiveError, extract
@@ -77,6 +81,34 @@ def test_long_names_and_folders_of_their_own(tmp_path):
             info.type = tarfile.DIRTYPE
             archive.addfile(info)
     assert (extract(tmp_path / "d.tar", tmp_path / "d") / "a/b").is_dir()
+
+
+def test_an_archive_as_github_makes_them(tmp_path):
+    with tarfile.open(tmp_path / "a.tgz", "w:gz", format=tarfile.PAX_FORMAT,
+                      pax_headers={"comment": "26eb9aaf76e81b692f806f91"}) as archive:
+        info = tarfile.TarInfo("repo-1.0/a.wav")
+        info.size = 1
+        archive.addfile(info, io.BytesIO(b"x"))
+    assert content(extract(tmp_path / "a.tgz", tmp_path / "out")) == {"repo-1.0/a.wav": b"x"}
+
+
+NAMES = st.lists(st.sampled_from(["..", ".", "", "a", "b", "/", "\\", "C:", "~", "ä", "a.wav"]),
+                 min_size=1, max_size=5).map("/".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(NAMES, st.booleans())
+def test_whatever_its_name_a_member_stays_inside_or_is_refused(name, zipped):
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        archive = (make_zip if zipped else make_tar)(root / "a", {name: b"x"})
+        try:
+            extract(archive, root / "deep" / "er" / "out")
+        except ArchiveError as error:
+            assert "\n" not in str(error)
+        for path in root.rglob("*"):
+            assert path.resolve().is_relative_to(root)
+            assert path.is_dir() or path == archive or (root / "deep/er/out") in path.parents
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path):

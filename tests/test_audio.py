@@ -184,6 +184,10 @@ def test_levels():
     assert audio.rms_db(torch.ones(2, 3, 50)).shape == (2, 3)
     assert audio.rms_db(torch.ones(2, 3, 50), dim=0).shape == (3, 50)
     assert audio.gain(0) == 1 and audio.gain(-20) == pytest.approx(0.1)
+    for shape in (100,), (2, 50):
+        sound = 0.1 * torch.randn(shape)
+        assert audio.level(sound) == pytest.approx(audio.rms_db(sound.flatten()).item(), abs=1e-4)
+    assert audio.level(torch.zeros(2, 9)) == audio.FLOOR_DB
     quieter = audio.gain(-6.5) * tone(500)
     assert (audio.rms_db(quieter) - audio.rms_db(tone(500))).item() == pytest.approx(-6.5, abs=1e-4)
 
