@@ -22,6 +22,7 @@ from sep_helpers.logs import LOG
 PATTERN = re.compile(r"(last|best)-(\d{9})-([0-9a-f]{16})\.pt")
 KEEP = {"last": 2, "best": 1}
 MARKER = ".mirror"           # in a run folder: its second home, and the folder that must be there
+DEPTH = 3                    # folders above a run that may hold the marker for it
 SLOW = 120.0                 # seconds after which a copy is called slow
 ANSWER = 60.0                # seconds that looking for a run may take
 REASONS = {
@@ -42,12 +43,15 @@ def mark(folder: Path, remote: Path, root: Path) -> None:
 
 
 def of(folder: Path, say: Callable[[str], None] = LOG.info) -> "Mirror | None":
-    """The mirror of a run folder, if it has one."""
-    try:
-        remote, root = (folder / MARKER).read_text(encoding="utf-8").splitlines()[:2]
-    except (OSError, ValueError):
-        return None
-    return Mirror(folder, Path(remote), Path(root), say)
+    """The mirror of a run folder, if it has one, or if a folder around it has (a sweep's)."""
+    folder = Path(folder).resolve()
+    for around in (folder, *folder.parents[:DEPTH]):
+        try:
+            remote, root = (around / MARKER).read_text(encoding="utf-8").splitlines()[:2]
+        except (OSError, ValueError):
+            continue
+        return Mirror(folder, Path(remote) / folder.relative_to(around), Path(root), say)
+    return None
 
 
 class Mirror:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from sep_helpers import artifacts
+from sep_helpers import artifacts, drive_mirror
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "assets" / "checkpoints"
@@ -84,6 +84,7 @@ class Workspace:
     preset: Preset
     device: torch.device
     folder: Path
+    drive: Path | None = None  # where Drive is mounted, when `folder` lies on it
 
     def corpus(self):
         """The embedded corpus, or the learner's own in the folder that SEP_CORPUS names."""
@@ -93,8 +94,16 @@ class Workspace:
         return corpora.open_corpus(own) if own else corpora.embedded()
 
     def run_folder(self, name: str) -> Path:
-        """The folder of one training run, made when it is not there yet."""
-        return _make_folder(self.folder / "runs" / name)
+        """The folder of one training run, made when it is not there yet.
+
+        With Drive it lies on this machine's disk all the same, and `training.fit` copies its
+        checkpoints to Drive: writing there at every step would be slow, and could fail.
+        """
+        if self.drive is None:
+            return _make_folder(self.folder / "runs" / name)
+        folder = _make_folder(ROOT / "work" / "runs" / name)
+        drive_mirror.mark(folder, self.folder / "runs" / name, self.drive)
+        return folder
 
     @property
     def cards(self) -> Path:
@@ -134,17 +143,21 @@ class Workspace:
 def start(preset: str = "auto", drive: bool = False) -> Workspace:
     """Choose preset, device and folder; print three lines that say which.
 
-    `drive=True` mounts Google Drive first, on Colab, so that the work outlives the runtime.
+    `drive=True` mounts Google Drive first, on Colab, so that the work outlives the runtime: what
+    is finished lies there, trainings run on the local disk and are copied there.
     """
     if drive and on_colab():
         _mount_drive()
     chosen = choose(preset)
     cuda = torch.cuda.is_available()
-    ws = Workspace(chosen, torch.device("cuda" if cuda else "cpu"), _make_folder(work_folder()))
+    folder = _make_folder(work_folder())
+    drive_root = DRIVE / "MyDrive" if folder.is_relative_to(DRIVE / "MyDrive") else None
+    ws = Workspace(chosen, torch.device("cuda" if cuda else "cpu"), folder, drive_root)
     hardware = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
     print(f"Python {platform.python_version()} · torch {torch.__version__} · {hardware}")
     print(f"preset {chosen.name}: {chosen.note}")
-    print(f"your work is kept in {ws.folder}")
+    print(f"your work is kept in {ws.folder}"
+          + ("; trainings run on this machine and are copied there" if drive_root else ""))
     return ws
 
 

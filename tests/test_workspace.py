@@ -9,7 +9,7 @@ import types
 import pytest
 import torch
 
-from sep_helpers import artifacts, workspace
+from sep_helpers import artifacts, drive_mirror, workspace
 from sep_helpers.workspace import PRESETS, Workspace, WorkspaceError
 
 
@@ -71,6 +71,27 @@ def test_drive_is_used_where_it_is_mounted(monkeypatch, tmp_path, capsys):
     (tmp_path / "drive" / "MyDrive").mkdir(parents=True)
     monkeypatch.setattr(workspace, "DRIVE", tmp_path / "drive")
     assert workspace.start("smoke").folder == tmp_path / "drive/MyDrive/source_separation_course"
+
+
+def test_with_drive_runs_lie_on_this_machine_and_are_copied_there(monkeypatch, tmp_path, capsys):
+    (tmp_path / "drive" / "MyDrive").mkdir(parents=True)
+    monkeypatch.setattr(workspace, "DRIVE", tmp_path / "drive")
+    monkeypatch.setattr(workspace, "ROOT", tmp_path / "course")
+    ws = workspace.start("smoke")
+    assert "trainings run on this machine and are copied there" in capsys.readouterr().out
+    folder = ws.run_folder("pit")
+    assert folder == tmp_path / "course/work/runs/pit" and folder.is_dir()
+    on_drive = tmp_path / "drive/MyDrive/source_separation_course"
+    assert drive_mirror.of(folder).remote == on_drive / "runs/pit"
+    assert drive_mirror.of(folder / "seed_3").remote == on_drive / "runs/pit/seed_3"
+    assert drive_mirror.of(folder).root == tmp_path / "drive/MyDrive"
+    assert ws.cards == on_drive / "cards"
+    (tmp_path / "drive/MyDrive").rename(tmp_path / "gone")          # it vanishes
+    assert ws.run_folder("other").is_dir()
+
+
+def test_without_drive_a_run_has_one_home(ws):
+    assert drive_mirror.of(ws.run_folder("pit")) is None
 
 
 def test_start_mounts_drive_when_asked_on_colab(monkeypatch, tmp_path, capsys):
