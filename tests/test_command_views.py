@@ -1,0 +1,73 @@
+"""views draw|check|show, as they are typed."""
+
+import pandas as pd
+import pytest
+from toy_corpus import make_corpus
+
+from sep_helpers.__main__ import main
+from sep_helpers.course_views import FOLDER
+from sep_helpers.views import Recipe, freeze, open_view
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return make_corpus(tmp_path / "voices")
+
+
+def test_draw_writes_the_view_and_its_recipe(corpus, tmp_path, capsys):
+    Recipe("a", "test", n_mixtures=9, overlap=[0, 0.5], speed=0.1).save(tmp_path / "r.yaml")
+    out = tmp_path / "new" / "a.csv"
+    assert main(["views", "draw", str(tmp_path / "r.yaml"), str(out), "--mixtures", "4",
+                 "--corpus", str(corpus.folder)]) == 0
+    said = capsys.readouterr().out
+    assert "4 mixtures, 8 lines" in said and "speed=0.1 is for live views" in said
+    again = freeze(corpus, Recipe.load(out.with_suffix(".yaml")))
+    pd.testing.assert_frame_equal(pd.read_csv(out), again)
+    assert len(open_view(out, corpus)) == 4
+
+
+def test_check_names_every_fault_and_fails(corpus, tmp_path, capsys):
+    recipe, out = tmp_path / "a.yaml", tmp_path / "a.csv"
+    Recipe("a", "test", n_mixtures=6).save(recipe)
+    given = ["--corpus", str(corpus.folder)]
+    main(["views", "draw", str(recipe), str(out), *given])
+    assert main(["views", "check", str(out), str(recipe), *given]) == 0
+    said = capsys.readouterr().out
+    assert f"{out}: 6 mixtures, 12 lines, every cut read: sound" in said
+    table = pd.read_csv(out)
+    table.loc[[0, 7], "gain_db"] = float("nan")
+    table.to_csv(out, index=False)
+    assert main(["views", "check", str(out), *given]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in said[:2]] == [f"{out}, line 2, a_00000",
+                                                         f"{out}, line 9, a_00003"]
+    assert said[2:] == [f"{out}: 2 of 6 mixtures (2 of 12 lines) cannot be used"]
+
+
+def test_check_compares_views(corpus, tmp_path, capsys):
+    given = []
+    for name in ("train", "test"):
+        Recipe(name, name, n_mixtures=30).save(tmp_path / f"{name}.yaml")
+        given.append(str(tmp_path / f"{name}.yaml"))
+    given += ["--corpus", str(corpus.folder)]
+    assert main(["views", "check", *given]) == 0
+    assert main(["views", "check", *given, "--apart", "category"]) == 1
+    assert "share the category ann: what is tested must not train" in capsys.readouterr().out
+
+
+def test_the_courses_own_views_are_sound(capsys):
+    views = [str(FOLDER / f"{name}.csv") for name in ("val", "seen", "unseen")]
+    assert main(["views", "check", *views]) == 0
+    assert capsys.readouterr().out.count("every cut read: sound") == 3
+    assert main(["views", "show", views[0]]) == 0
+    said = capsys.readouterr().out
+    assert "mixtures                                 100" in said and "minutes used" in said
+
+
+def test_what_cannot_be_opened_is_said_in_one_line(corpus, tmp_path, capsys):
+    for given in (["draw", "no.yaml", "a.csv"], ["check", "no.csv"], ["show", "no.yaml"]):
+        assert main(["views", *given]) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+    (tmp_path / "a.csv").write_text("file\n")
+    assert main(["views", "check", str(tmp_path / "a.csv")]) == 1
+    assert "columns mixture_id, split" in capsys.readouterr().err
