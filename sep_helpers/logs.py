@@ -48,8 +48,14 @@ def quiet_but_for_the_first(rank: int) -> None:
 
 @contextmanager
 def into(folder: str | Path) -> Iterator[Path]:
-    """Inside the block messages go to <folder>/run.log as well, after what it already holds."""
-    path = Path(folder) / FILE
+    """Inside the block messages go to <folder>/run.log as well, after what it already holds.
+
+    A block inside another one for the same folder changes nothing.
+    """
+    path = (Path(folder) / FILE).absolute()
+    if any(getattr(handler, "baseFilename", None) == str(path) for handler in LOG.handlers):
+        yield path
+        return
     handler = _RunLog(path, encoding="utf-8", delay=True)    # delay: made by its first message
     handler.setFormatter(logging.Formatter(FORMAT))
     LOG.addHandler(handler)

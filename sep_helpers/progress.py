@@ -106,14 +106,14 @@ class LiveReport:
 class TerminalReport:
     """The same for a terminal: a bar for the steps, a logged line an epoch. In a log: the lines."""
 
-    def __init__(self, steps_per_epoch: int):
-        self.steps_per_epoch = steps_per_epoch
-        self.estimate, self.bar = Estimate(steps_per_epoch), None
+    def __init__(self):
+        self.estimate = self.bar = None
 
     def on_step(self, trainer: Trainer) -> None:
+        self.estimate = self.estimate or Estimate(trainer.steps_per_epoch)
         done = self.estimate.done(trainer)
         if self.bar is None:
-            total = trainer.settings.epochs * self.steps_per_epoch
+            total = trainer.settings.epochs * trainer.steps_per_epoch
             self.bar = tqdm(total=total, initial=done - 1, unit=" steps", leave=False,
                             file=sys.stderr, disable=not sys.stderr.isatty(), mininterval=REFRESH)
         self.bar.update(done - self.bar.n)

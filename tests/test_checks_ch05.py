@@ -10,6 +10,7 @@ import torch
 
 from sep_helpers.checks import check, compare, diagnose
 from sep_helpers.losses import si_snr
+from sep_helpers.permutation import pit
 
 
 def scores(e, s):
@@ -66,7 +67,77 @@ def inverse(e, p):
     return torch.empty_like(e).scatter_(1, p[..., None].expand_as(e), e)
 
 
+def accumulating(divisor=None, last=True, every_batch=False):
+    def my_epoch(batches, accumulate, loss_of, update):
+        for i, batch in enumerate(batches):
+            group = min(accumulate, len(batches) - i // accumulate * accumulate)
+            by = group if divisor is None else divisor(accumulate, len(batches))
+            (loss_of(batch) / by).backward()
+            ends = (i + 1) % accumulate == 0 or (last and i + 1 == len(batches))
+            if ends or every_batch:
+                update()
+    return my_epoch
+
+
+def validating(eval=True, grad=False, back="before", sign=1, by_batch=False, fixed=False):
+    def my_validate(model, batches):
+        was, values = model.training, []
+        if eval:
+            model.eval()
+        with torch.set_grad_enabled(grad):
+            for batch in batches:
+                estimates, sources = model(batch["mixture"]), batch["sources"]
+                value = (si_snr(estimates, sources).mean(-1) if fixed
+                         else pit(estimates, sources)[0])
+                values.append(value.mean()[None] if by_batch else value)
+        model.train(was if back == "before" else back)
+        return sign * torch.cat(values).mean().item()
+    return my_validate
+
+
+def wrong_dropout(model, batches):
+    """Puts the whole back, but not the part that it switched off."""
+    was = model.training
+    value = validating()(model, batches)
+    model.dropout.eval()
+    model.training = was
+    return value
+
+
 @pytest.mark.parametrize("exercise, answer, verdict", [
+    ("05.3", accumulating(), "pass"),
+    ("05.3", stub, "not attempted"),
+    ("05.3", accumulating(divisor=lambda a, n: 1), "added up, not averaged"),
+    ("05.3", accumulating(divisor=lambda a, n: a), "half as long"),
+    ("05.3", accumulating(divisor=lambda a, n: n), "the whole epoch"),
+    ("05.3", accumulating(last=False), "thrown away"),
+    ("05.3", accumulating(divisor=lambda a, n: 1, last=False), "thrown away"),
+    ("05.3", accumulating(every_batch=True), "after every batch"),
+    ("05.3", lambda *_: None, "never called"),
+    ("05.3", accumulating(divisor=lambda a, n: 3), "they should be"),
+    ("05.5", lambda v, n: sum(a * b for a, b in zip(v, n, strict=True)) / sum(n), "pass"),
+    ("05.5", stub, "not attempted"),
+    ("05.5", lambda v, n: sum(v) / len(v), "mean of the batches' means"),
+    ("05.5", lambda v, n: sum(v), "sum over the batches"),
+    ("05.5", lambda v, n: sum(a * b for a, b in zip(v, n, strict=True)), "sum over the mixtures"),
+    ("05.5", lambda v, n: sum(a * b for a, b in zip(v, n, strict=True)) / len(v),
+     "divided by the number of batches"),
+    ("05.5", lambda v, n: sum(a * b for a, b in zip(v, n, strict=True)) / (len(v) * n[0]),
+     "as if every batch were full"),
+    ("05.5", lambda v, n: sum(v[:-1]) / len(v[:-1]), "was dropped"),
+    ("05.5", lambda v, n: 0.0, "it gives 0.00, not"),
+    ("05.6", validating(), "pass"),
+    ("05.6", stub, "not attempted"),
+    ("05.6", validating(eval=False), "in training mode"),
+    ("05.6", validating(grad=True), "a graph for the gradient"),
+    ("05.6", validating(back=False), "training=True and was left with False"),
+    ("05.6", validating(back=True), "training=False and was left with True"),
+    ("05.6", wrong_dropout, "put back the mode it had"),
+    ("05.6", validating(sign=-1), "sign is wrong"),
+    ("05.6", validating(by_batch=True), "smaller batch counts too much"),
+    ("05.6", validating(fixed=True), "fixed order"),
+    ("05.6", lambda model, batches: 0.0, "never called"),
+    ("05.6", lambda model, batches: validating()(model, batches) + 1, "over the mixtures is"),
     ("05.1", pit_loss, "pass"),
     ("05.1", stub, "not attempted"),
     ("05.1", lambda e, s: -pit_loss(e, s), "sign is wrong"),
@@ -87,20 +158,20 @@ def inverse(e, p):
     ("05.2", lambda e, p: e[:, p[0]], "first utterance's"),
     ("05.2", lambda e, p: e[..., :5], "returns"),
     ("05.2", lambda e, p: e.flip(1), "not in the order"),
-    ("05.3", climb, "pass"),
-    ("05.3", stub, "not attempted"),
-    ("05.3", lambda s, w, t: s / w if s < w else climb(s, w, t), "very first step"),
-    ("05.3", lambda s, w, t: climb(s, 2 * w, t), "straight line"),
-    ("05.3", lambda s, w, t: (s + 1) / w if s < w else 0.5 * (1 + math.cos(math.pi * s / t)),
-     "count the steps"),
-    ("05.3", lambda s, w, t: (s + 1) / w if s < w else 1 - (s - w) / (t - w), "not a cosine"),
-    ("05.4", atomic, "pass"),
+    ("05.4", climb, "pass"),
     ("05.4", stub, "not attempted"),
-    ("05.4", lambda path, data, write: write(path, data), "half a checkpoint"),
-    ("05.4", delete_first, "already deleted"),
-    ("05.4", copying, "left beside it"),
-    ("05.4", swallowing, "save hid it"),
-    ("05.4", lambda path, data, write: None, "does not hold it"),
+    ("05.4", lambda s, w, t: s / w if s < w else climb(s, w, t), "very first step"),
+    ("05.4", lambda s, w, t: climb(s, 2 * w, t), "straight line"),
+    ("05.4", lambda s, w, t: (s + 1) / w if s < w else 0.5 * (1 + math.cos(math.pi * s / t)),
+     "count the steps"),
+    ("05.4", lambda s, w, t: (s + 1) / w if s < w else 1 - (s - w) / (t - w), "not a cosine"),
+    ("05.7", atomic, "pass"),
+    ("05.7", stub, "not attempted"),
+    ("05.7", lambda path, data, write: write(path, data), "half a checkpoint"),
+    ("05.7", delete_first, "already deleted"),
+    ("05.7", copying, "left beside it"),
+    ("05.7", swallowing, "save hid it"),
+    ("05.7", lambda path, data, write: None, "does not hold it"),
 ])
 def test_each_answer_gets_its_verdict(exercise, answer, verdict):
     found = diagnose(exercise, answer)

@@ -31,6 +31,15 @@ def test_a_second_sitting_goes_on_in_the_same_file_and_the_block_ends_it(tmp_pat
     assert [line.split()[-1] for line in text.splitlines()] == ["first", "second"]
 
 
+def test_a_block_within_a_block_writes_every_line_once(tmp_path):
+    with logs.into(tmp_path):
+        with logs.into(str(tmp_path)):
+            LOG.info("inner")
+        LOG.info("outer")
+    lines = (tmp_path / "run.log").read_text().splitlines()
+    assert [line.split()[-1] for line in lines] == ["inner", "outer"]
+
+
 def test_a_folder_that_vanished_ends_the_log_and_nothing_else(tmp_path, capsys):
     handlers = list(LOG.handlers)
     with logs.into(tmp_path / "gone"):

@@ -29,7 +29,7 @@ def shown(monkeypatch):
 
 
 def trainer(epoch, step, history=()):
-    return SimpleNamespace(epoch=epoch, step=step, history=list(history),
+    return SimpleNamespace(epoch=epoch, step=step, history=list(history), steps_per_epoch=10,
                            sums={"si_snr": 3.0 * step}, settings=SimpleNamespace(epochs=4))
 
 
@@ -101,7 +101,7 @@ def test_a_clock(seconds, text):
 def test_a_terminal_gets_a_line_an_epoch_and_a_log_no_bar(capsys):
     row = {"epoch": 0, "train_si_snr": 1.0, "val_si_snr": 2.0, "learning_rate": 1e-3,
            "grad_norm": 1.0, "seconds": 2.0, "steps": 2}
-    report = TerminalReport(steps_per_epoch=2)
+    report = TerminalReport()
     for step in (1, 2):
         report.on_step(trainer(0, step))
     report.on_epoch(trainer(1, 0, [row]))

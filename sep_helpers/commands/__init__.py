@@ -5,4 +5,5 @@ A command's module has `add(commands)`, which adds its parser to argparse's sub-
 slow to import is imported in that function, so that --help answers at once.
 """
 
-COMMANDS = ("separate", "evaluate", "runs", "corpora", "views", "doctor")   # as --help has them
+COMMANDS = ("train", "resume", "search", "evaluate", "separate", "runs", "views", "corpora",
+            "doctor")                # in the order of --help

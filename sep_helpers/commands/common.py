@@ -3,6 +3,8 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -39,3 +41,68 @@ def progress(total: int, unit: str, label: str = "") -> tqdm:
     """A bar with what is left, on a terminal; nothing where output goes into a file."""
     return tqdm(total=total, desc=label or None, unit=f" {unit}", leave=False, delay=1,
                 file=sys.stderr, disable=not sys.stderr.isatty())
+
+
+def add_set(parser) -> None:
+    """Add --set."""
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
+                        help="a value that counts instead of the file's; may be repeated")
+
+
+def changes(pairs: list[str]) -> dict:
+    """What --set says, {"training.epochs": 40}. Raises CommandError."""
+    import yaml
+
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or "." not in key:
+            raise CommandError(f"--set {pair}: write it as section.key=value, for instance "
+                               "training.epochs=40")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise CommandError(f"--set {pair}: the value is no YAML: put it in quotes") from None
+    return found
+
+
+def read_yaml(path: Path) -> dict:
+    """A config as plain values. Raises CommandError for what is none."""
+    import yaml
+
+    try:
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CommandError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})"
+                           ": see assets/configs/train.yaml for an example") from error
+    if not isinstance(told, dict):
+        raise CommandError(f"{path}: holds no lines like 'key: value': see "
+                           "assets/configs/train.yaml for an example")
+    return told
+
+
+def device() -> str:
+    """Where one process trains: on the first GPU, else on the CPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def train_with_reports(folder: Path, train: Callable, events: bool = True) -> None:
+    """Call train(on_step=, on_epoch=, say=): the terminal, run.log and TensorBoard see it."""
+    from contextlib import ExitStack
+
+    from sep_helpers import logs
+    from sep_helpers.events import EventLog
+    from sep_helpers.progress import TerminalReport, Together
+
+    folder.mkdir(parents=True, exist_ok=True)
+    report = TerminalReport()
+    with ExitStack() as stack:
+        stack.enter_context(logs.into(folder))
+        stack.callback(report.close)
+        both = Together(report, *([stack.enter_context(EventLog(folder))] if events else []))
+        history = train(on_step=both.on_step, on_epoch=both.on_epoch, say=logs.LOG.info)
+        if len(history) and history.attrs.get("finished", True):
+            best = history["val_si_snr"].max()
+            logs.LOG.info("done: best validation %.2f dB, in %s", best, folder)
