@@ -356,7 +356,7 @@ check("05.3", my_epoch)
 from sep_helpers import optimisers, training
 
 fig, ax = plt.subplots(figsize=(9, 3))
-for name, style in zip(("warmup_cosine", "constant", "halving", "plateau"), ("-", ":", "-.", "--")):
+for name, style in zip(("warmup_cosine", "constant", "halving", "plateau"), ("-", ":", "-.", "--"), strict=True):
     asked = training.Settings(epochs=10, learning_rate=1.0, warmup=20, schedule=name,
                               plateau_patience=1)
     weights = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
@@ -615,9 +615,10 @@ fig
 
 # %% [markdown]
 # SI-SNR does not see the level, so nothing holds the level; notebook 04 repairs that afterwards. SNR
-# holds it. MSE holds it too, but it counts energy, not decibels: a loud mixture weighs more than a
-# soft one, and near-silence weighs nothing. These are small networks and one seed each: differences of
-# a few tenths of a dB between the curves mean nothing.
+# and MSE hold it, and so have more to learn, which shows in a training this short. MSE counts energy, not
+# decibels: a loud mixture weighs more than a soft one, and near-silence weighs nothing. (A little too
+# soft is no accident: what is unsure is best left out.) These are small networks and one seed each:
+# differences of a few tenths of a dB mean nothing.
 #
 # ## Half the bits
 #

@@ -29,10 +29,10 @@ def run(args) -> None:
     """Print the board."""
     from sep_helpers import runs
 
-    if not args.folder.is_dir():
+    table = runs.board(args.folder)
+    if not len(table) and not args.folder.is_dir():
         raise common.CommandError(f"{args.folder} is not a folder: give the one that holds the "
                                   "runs, e.g. work/runs")
-    table = runs.board(args.folder)
     if not len(table):
         print(f"no runs in {args.folder}")
         return
