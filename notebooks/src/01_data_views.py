@@ -605,7 +605,61 @@ sizes.round(2)
 # (other pairs, other levels, three voices instead of two) costs one small text file that fits into
 # an e-mail, can be compared line by line, and lies in git.
 #
-# And it can be **checked** before anything is mixed. Three faults, and what the package says:
+# ### What does it save? Time
+#
+# The disk is large, somebody says, and whoever has stored the spectrogram need not compute it. That is a
+# question for a stop-watch. The same mixtures, kept in five ways: as `.npy` spectrograms, or described, their
+# cuts read from WAV, from FLAC, from one file mapped into memory, from RAM. And if the network wants
+# spectrograms (a [TasNet](04_tasnet.ipynb) does not), the STFT is computed in each item, or in the model for
+# the whole batch at once.
+#
+# **Predict first**: which one gives most items a second? Which one fewest?
+
+# %%
+from sep_helpers import models, storage
+
+n, rounds = {"smoke": (16, 1), "laptop": (200, 3)}.get(ws.preset.name, (1000, 3))
+experiment = storage.Experiment(corpus, ws.folder / "storage", n=n)
+network = models.build(models.complete({"name": "conv_tasnet", **ws.preset.model}))
+step = storage.step_seconds(network, round(experiment.recipe.seconds * corpus.sample_rate))
+rates = experiment.rates(rounds, workers=(0, 2), step=step)
+plots.storage(rates)
+
+# %%
+speed = rates.set_index(["way", "stft"])["items/s"]
+for place in storage.SPECTRA:
+    times = speed["RAM", place] / speed[".npy spectrograms", "stored"]
+    print(f"STFT {place:12}: a view from RAM gives {times:4.1f} times the items of the .npy files")
+rates.set_index(["way", "stft"]).round(1)
+
+# %% [markdown]
+# Read the last column, too: the share of one item in the time that a training step of this preset's network
+# takes, on this machine. (Figures of the preset `smoke` are of a network so tiny that they say
+# little.) Where it is small, the data costs nothing, whatever the way. And before that, the examples have
+# to be made and kept:
+
+# %%
+print(f"the recordings themselves, as FLAC: {experiment.corpus_bytes / 1e6:.1f} MB, either way")
+making = experiment.making((1000,) if ws.preset.name == "smoke" else (1000, 10000))
+experiment.clean()
+making.round(2)
+
+# %% [markdown]
+# (What was not made is scaled up from what was: see "measured on".)
+#
+# And one line that cost that project more than all of its files. A batch is made from a list of arrays.
+# **Predict first**: how much slower is `torch.Tensor(list)` than stacking the arrays first?
+
+# %%
+milliseconds = storage.stacking(items=8 if ws.preset.name == "smoke" else 32)
+pd.DataFrame({"ms": milliseconds, "times the fastest": milliseconds / milliseconds.min()}).round(1)
+
+# %% [markdown]
+# `torch.Tensor(list)` goes through the arrays number by number, as Python does; `np.stack` copies memory.
+#
+# ### Checked before it is mixed
+#
+# A view can be **checked** before anything is mixed. Three faults, and what the package says:
 
 # %%
 faults = {"a cut past the end of its file": {"stop": 10 * length, "length": 10 * length},
