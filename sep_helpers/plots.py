@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sep_helpers.plots_corpus import durations, peaks, pitches  # noqa: F401
-from sep_helpers.plots_mixtures import fates, mixture_map  # noqa: F401
+from sep_helpers.plots_mixtures import mixture_map  # noqa: F401
 from sep_helpers.plots_results import (  # noqa: F401
     comparison,
     improvement_histogram,

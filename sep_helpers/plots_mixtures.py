@@ -1,4 +1,4 @@
-"""Pictures of mixtures: where a mixture's cuts come from and land; what becomes of every sample."""
+"""Pictures of mixtures: where their cuts come from in the files, and where they land."""
 
 from itertools import cycle
 
@@ -10,10 +10,6 @@ from matplotlib.figure import Figure
 from sep_helpers import audio
 from sep_helpers.corpora import Corpus
 from sep_helpers.plots_style import COLOURS, GREY, figure
-
-FATES = {"used": COLOURS[2], "overlapped": COLOURS[4], "padded": GREY, "dropped": COLOURS[1]}
-HATCHES = {"used": "", "overlapped": "..", "padded": "//", "dropped": "xx"}
-
 
 def shares(item: dict) -> pd.DataFrame:
     """What to know of each source of a view's item: file, level and overlap, one line a source.
@@ -95,30 +91,3 @@ def _landing(ax, x: np.ndarray, cut, rate: int, colour: str) -> None:
     _wave(ax, x, rate, 0, colour)
     ax.axvspan(cut.offset / rate, (cut.offset + cut.stop - cut.start) / rate, color=colour,
                alpha=0.12, linewidth=0)
-
-
-@figure
-def fates(accounts: pd.DataFrame, title: str = "What becomes of every sample") -> Figure:
-    """A bar each row of `accounts`, whose columns are used, dropped, overlapped, padded (samples).
-
-    Used and dropped are the corpus, left of the line; overlapped and padded come on top, right of
-    it: what the network is given beyond it. In percent of the corpus.
-    """
-    total = (accounts.used + accounts.dropped).to_numpy()
-    fig, ax = plt.subplots(figsize=(9, 1.5 + 0.45 * len(accounts)))
-    left = np.zeros(len(accounts))
-    for fate in ("used", "dropped", "overlapped", "padded"):
-        width = 100 * accounts[fate].to_numpy() / total
-        ax.barh(list(accounts.index), width, left=left, color=FATES[fate], hatch=HATCHES[fate],
-                edgecolor="white", height=0.7, label=fate)
-        for y, (x, w) in enumerate(zip(left, width, strict=True)):
-            if w >= 4:
-                ax.annotate(f"{w:.0f} %", (x + w / 2, y), ha="center", va="center", fontsize=9,
-                            bbox=dict(boxstyle="round,pad=0.15", fc="white", ec="none", alpha=0.8))
-        left += width
-    ax.axvline(100, color="black", linewidth=1, linestyle="--")
-    ax.set(title=title, xlabel="% of the corpus")
-    ax.invert_yaxis()
-    ax.grid(axis="y", visible=False)
-    fig.legend(ncols=4, loc="outside lower center", fontsize=9)
-    return fig

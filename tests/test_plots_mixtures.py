@@ -1,10 +1,8 @@
-"""plots_mixtures: cuts are drawn where they come from and where they land; bars add up."""
+"""plots_mixtures: cuts are drawn where they come from and where they land."""
 
 import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib.colors import to_rgb
 from toy_corpus import make_corpus
 
 from sep_helpers import audio, plots, plots_mixtures
@@ -56,16 +54,3 @@ def test_a_cut_is_shaded_in_its_file_and_in_the_mixture(corpus):
     assert "25% under another" in axes[1, 1].get_title(loc="left")
     mixture = axes[2, 1].lines[0].get_ydata()
     assert np.allclose(mixture, sum(ax.lines[0].get_ydata() for ax in axes[:2, 1]), atol=1e-6)
-
-
-def test_fates_add_up_to_the_corpus():
-    accounts = pd.DataFrame({"used": [80, 100], "dropped": [20, 0], "overlapped": [0, 12],
-                             "padded": [0, 30]}, index=["drop", "back"])
-    ax = plots.fates(accounts).axes[0]
-    ends = {bars.get_label(): [round(bar.get_x() + bar.get_width()) for bar in bars]
-            for bars in ax.containers}
-    assert ends == {"used": [80, 100], "dropped": [100, 100], "overlapped": [100, 112],
-                    "padded": [100, 142]}
-    assert [text.get_text() for text in ax.texts] == ["80 %", "100 %", "20 %", "12 %", "30 %"]
-    colours = {to_rgb(bars[0].get_facecolor()) for bars in ax.containers}
-    assert len(colours) == 4 and len({bars[0].get_hatch() for bars in ax.containers}) == 4

@@ -330,7 +330,7 @@ def ledger(recordings, length, tail):
 
 by_hand = pd.DataFrame({tail: ledger(table.samples, length, tail) for tail in ("drop", "pad", "back")}).T
 assert (by_hand.used + by_hand.dropped == table.samples.sum()).all(), "the ledger does not add up"
-plots.fates(by_hand, "Pieces of one second: what becomes of every sample")
+(100 * by_hand / table.samples.sum()).round(1).add_suffix(" (%)")
 
 # %% [markdown]
 # The package cuts by named policies (`segments.POLICIES`), and its ledger marks what the cuts of a table
@@ -339,15 +339,14 @@ plots.fates(by_hand, "Pieces of one second: what becomes of every sample")
 # %%
 recordings = segments.whole(corpus, "train")           # a table: each recording, whole
 policies = {"drop": "drop_last", "pad": "pad_last", "back": "segments", "half overlapped": "half_overlap"}
-accounts = pd.DataFrame({
-    name: views.account(views.coverage(segments.segment(recordings, length, policy), corpus))
-    for name, policy in policies.items()}).T
+ledgers = {name: views.coverage(segments.segment(recordings, length, policy), corpus)
+           for name, policy in policies.items()}
 compare("ledger", lambda: torch.tensor(by_hand.used.to_numpy(int)),
-        lambda: torch.tensor(accounts.used[:3].to_numpy(int)))
-(accounts / length / 60).round(1)
+        lambda: torch.tensor([ledgers[tail].used.sum() for tail in by_hand.index]))
+plots.ledger(ledgers, corpus.sample_rate)
 
 # %% [markdown]
-# (In minutes. In the package's *back*, a recording shorter than a piece stays as short as it is, and is
+# (In the package's *back*, a recording shorter than a piece stays as short as it is, and is
 # padded later, in its batch. Section 8 keeps that padding out of the loss.)
 #
 # What this course does, and why:
@@ -618,11 +617,11 @@ sizes.round(2)
 # %%
 from sep_helpers import models, storage
 
-n, rounds = {"smoke": (16, 1), "laptop": (200, 3)}.get(ws.preset.name, (1000, 3))
-experiment = storage.Experiment(corpus, ws.folder / "storage", n=n)
+tiny = ws.preset.name == "smoke"
+experiment = storage.Experiment(corpus, ws.folder / "storage", n=8 if tiny else 100)
 network = models.build(models.complete({"name": "conv_tasnet", **ws.preset.model}))
 step = storage.step_seconds(network, round(experiment.recipe.seconds * corpus.sample_rate))
-rates = experiment.rates(rounds, workers=(0, 2), step=step)
+rates = experiment.rates(rounds=1, workers=(0,) if tiny else (0, 2), step=step)
 plots.storage(rates)
 
 # %%
@@ -634,13 +633,14 @@ rates.set_index(["way", "stft"]).round(1)
 
 # %% [markdown]
 # Read the last column, too: the share of one item in the time that a training step of this preset's network
-# takes, on this machine. (Figures of the preset `smoke` are of a network so tiny that they say
+# takes, on this machine. (One round is a quick look, and a busy machine blurs it; `make bench
+# ONLY=storage` measures with care. At the preset `smoke` the network is so tiny that the share says
 # little.) Where it is small, the data costs nothing, whatever the way. And before that, the examples have
 # to be made and kept:
 
 # %%
 print(f"the recordings themselves, as FLAC: {experiment.corpus_bytes / 1e6:.1f} MB, either way")
-making = experiment.making((1000,) if ws.preset.name == "smoke" else (1000, 10000))
+making = experiment.making((1000,) if tiny else (1000, 10000))
 experiment.clean()
 making.round(2)
 
@@ -651,7 +651,7 @@ making.round(2)
 # **Predict first**: how much slower is `torch.Tensor(list)` than stacking the arrays first?
 
 # %%
-milliseconds = storage.stacking(items=8 if ws.preset.name == "smoke" else 32)
+milliseconds = storage.stacking(items=8 if tiny else 32)
 pd.DataFrame({"ms": milliseconds, "times the fastest": milliseconds / milliseconds.min()}).round(1)
 
 # %% [markdown]
