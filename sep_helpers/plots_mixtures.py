@@ -11,6 +11,7 @@ from sep_helpers import audio
 from sep_helpers.corpora import Corpus
 from sep_helpers.plots_style import COLOURS, GREY, figure
 
+
 def shares(item: dict) -> pd.DataFrame:
     """What to know of each source of a view's item: file, level and overlap, one line a source.
 
