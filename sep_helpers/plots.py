@@ -31,6 +31,7 @@ from sep_helpers.plots_style import (  # noqa: F401
     rows,
 )
 from sep_helpers.plots_training import filters, history, receptive_field  # noqa: F401
+from sep_helpers.plots_views import ledger, storage, timeline  # noqa: F401
 from sep_helpers.stft import stft
 
 RANGE_DB = 80   # below the loudest bin, a spectrogram is black
