@@ -10,8 +10,9 @@ import pandas as pd
 from torch import Tensor
 
 from sep_helpers import audio
+from sep_helpers.conversion import SILENCE_DB, Intake, take_in
 from sep_helpers.manifests import KINDS, SPLITS, CorpusError, read_manifest  # noqa: F401
-from sep_helpers.own_folder import SILENCE_DB, Intake, draw_split, list_recordings, take_in
+from sep_helpers.own_folder import draw_split, list_recordings
 
 CACHE_BYTES = 512 * 2**20   # how much of a corpus stays in RAM: 4.6 hours at 8 kHz
 PROBED = 256                # recordings whose headers are looked at where the manifest has samples

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from sep_helpers import audio, rooms
+from sep_helpers.conversion import SILENCE_DB
 from sep_helpers.corpora import Corpus
-from sep_helpers.own_folder import SILENCE_DB
 from sep_helpers.pools import Pool, candidates
 from sep_helpers.recipes import Recipe, ViewError
 from sep_helpers.view_table import COLUMNS, NOISE, Cut

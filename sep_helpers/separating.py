@@ -9,11 +9,12 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from sep_helpers import audio, course_views
+from sep_helpers.conversion import SILENCE_DB
 from sep_helpers.corpora import Corpus
 from sep_helpers.evaluation import EvaluationError
 from sep_helpers.long_audio import CHUNK, OVERLAP, separate_long
 from sep_helpers.metrics import si_sdr, si_sdr_improvement
-from sep_helpers.own_folder import SILENCE_DB, SOUND_FILES
+from sep_helpers.own_folder import SOUND_FILES
 from sep_helpers.permutation import pit, reorder
 from sep_helpers.views import ViewError
 

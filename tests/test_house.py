@@ -13,6 +13,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "downloads",
     "archives",
     "manifests",
+    "conversion",
     "own_folder",
     "corpora",
     "corpus_statistics",

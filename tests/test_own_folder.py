@@ -1,49 +1,14 @@
 """own_folder: any folder of recordings becomes a corpus; what cannot be used is named."""
-import multiprocessing
 import os
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-import torch
-from toy_corpus import RATE, make_folder, noise
+from toy_corpus import RATE, make_folder, make_tracks, noise
 
 from sep_helpers import audio, own_folder
 from sep_helpers.corpora import CorpusError, check, open_corpus
-
-
-def test_a_ready_folder_is_used_in_place(tmp_path, capsys):
-    corpus = open_corpus(make_folder(tmp_path / "own"), cache=tmp_path / "cache")
-    assert corpus.folder == (tmp_path / "own").resolve() and not (tmp_path / "cache").exists()
-    assert set(corpus.table.speaker) == {"s0", "s1", "s2"} and set(corpus.table.samples) == {1600}
-    assert capsys.readouterr().out == ""
-
-
-def test_other_rates_channels_and_formats_are_converted_once(tmp_path, capsys):
-    own = make_folder(tmp_path / "own", rate=16000)
-    soundfile.write(own / "s1/two.ogg", np.stack([noise(1, 22050), noise(2, 22050)], 1), 22050)
-    (own / "notes.txt").write_text("not a recording")
-    corpus = open_corpus(own, cache=tmp_path / "cache")
-    assert "converting 7 of 7 recordings" in capsys.readouterr().out
-    assert corpus.folder == tmp_path / "cache" and check(corpus) == []
-    assert corpus.table.set_index("file").samples["s1/two.ogg.flac"] == pytest.approx(RATE, abs=2)
-    expected = audio.load_any(own / "s0/0.wav", RATE)
-    torch.testing.assert_close(corpus.waveform("s0/0.wav.flac"), expected, rtol=0, atol=1e-4)
-    again = open_corpus(own, cache=tmp_path / "cache")
-    assert "converting" not in capsys.readouterr().out and again.table.equals(corpus.table)
-    soundfile.write(own / "s0/0.wav", noise(7, 8000), 16000)       # a new take is converted anew
-    os.utime(own / "s0/0.wav", (1e9, 1e9))                         # even if its date is older
-    assert open_corpus(own, cache=tmp_path / "cache").table.samples[0] == 4000
-    assert "converting 1 of 7" in capsys.readouterr().out
-
-
-def test_the_default_cache_is_the_users_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    here = open_corpus(make_folder(tmp_path / "a" / "own", rate=16000)).folder
-    there = open_corpus(make_folder(tmp_path / "b" / "own", rate=16000)).folder
-    assert here != there and here.parent == there.parent == tmp_path / "home" / "sep_helpers"
 
 
 @pytest.mark.parametrize("rate", [RATE, 16000])     # in place, and converted
@@ -98,114 +63,6 @@ def test_many_faults_are_counted_rather_than_listed(tmp_path, capsys):
     assert said.count("bad") == 10 and "... and 20 more, see corpus.left_out" in said
 
 
-# --- categories and stems
-
-
-def make_tracks(folder, tracks=4, rate=RATE, stems=("vocals", "drums", "Bass")):
-    """A folder a track, stereo stems in it; one bass is silent."""
-    for track in range(tracks):
-        (folder / f"t{track}").mkdir(parents=True)
-        for number, stem in enumerate(stems):
-            both = np.stack([noise((track, number), rate // 2), noise((number, 9), rate // 2)], 1)
-            silent = track == 0 and stem == "Bass"
-            soundfile.write(folder / f"t{track}/{stem}.wav", both * (not silent), rate)
-    return folder
-
-
-def test_a_folder_a_track_with_stems_is_known_by_its_names(tmp_path, capsys):
-    own = make_tracks(tmp_path / "own")
-    soundfile.write(own / "t1/mixture.wav", noise(0), RATE)
-    corpus = open_corpus(own, channels=2)
-    assert corpus.kind == "stem" and corpus.channels == 2 and corpus.folder == own.resolve()
-    assert set(corpus.table.category) == {"vocals", "drums", "bass"} == set(corpus.table.stem)
-    assert len(corpus.table) == 12                              # with the silent bass
-    assert "t1/mixture.wav is a mixture" in capsys.readouterr().out
-    assert corpus.waveform("t2/drums.wav").shape == (2, 4000)
-    assert corpus.rms_db("t0/Bass.wav") == audio.FLOOR_DB and check(corpus) == []
-    assert (corpus.table.groupby("track").split.nunique() == 1).all()      # a track, one split
-    assert set(corpus.table.split) == {"train", "val", "test"}
-
-
-def test_stereo_is_mixed_down_or_kept_in_caches_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    own = make_tracks(tmp_path / "own", rate=16000)
-    mono, stereo = open_corpus(own), open_corpus(own, channels=2)
-    assert mono.folder != stereo.folder
-    file = "t3/vocals.wav.flac"
-    assert mono.waveform(file).shape == (4000,) and stereo.waveform(file).shape == (2, 4000)
-    mixed = stereo.waveform(file).mean(0)
-    torch.testing.assert_close(mixed, mono.waveform(file), rtol=0, atol=1e-4)
-
-
-def test_one_cache_serves_one_form_at_a_time(tmp_path):
-    own = make_folder(tmp_path / "own", rate=16000)
-    for rate, channels in [(8000, 1), (11025, 1), (8000, 2), (8000, 1)]:
-        corpus = open_corpus(own, rate, channels, cache=tmp_path / "cache")
-        assert check(corpus) == []
-        assert corpus.table.samples[0] == pytest.approx(rate / 5, abs=1)
-
-
-def test_a_folder_a_category(tmp_path):
-    corpus = open_corpus(make_folder(tmp_path / "own", speakers=7, recordings=10), kind="category")
-    assert corpus.kind == "category" and "speaker" not in corpus.table
-    counts = corpus.table.groupby("category").split.value_counts().unstack()
-    assert (counts == {"test": 1, "train": 8, "val": 1}).all(axis=None)
-
-
-def test_an_unknown_kind_or_form_is_refused(tmp_path):
-    own = make_folder(tmp_path / "own")
-    with pytest.raises(CorpusError, match="kind='voice': .* kinds speaker, category, stem"):
-        open_corpus(own, kind="voice")
-    with pytest.raises(CorpusError, match="channels=6"):
-        open_corpus(own, channels=6)
-
-
-# --- the cache
-
-
-def test_a_conversion_that_breaks_off_goes_on(tmp_path, monkeypatch, capsys):
-    own = make_folder(tmp_path / "own", rate=16000)
-    whole = own_folder.audio.write
-
-    def break_off(path, *rest):
-        if path.name == "1.wav.flac" and path.parent.name == "s1":
-            raise KeyboardInterrupt
-        whole(path, *rest)
-
-    monkeypatch.setattr(own_folder.audio, "write", break_off)
-    with pytest.raises(KeyboardInterrupt):
-        open_corpus(own, cache=tmp_path / "cache")
-    monkeypatch.setattr(own_folder.audio, "write", whole)
-    (tmp_path / "cache/s0/1.wav.flac").write_bytes(b"fLaC, then nothing")     # a damaged copy
-    capsys.readouterr()
-    assert check(open_corpus(own, cache=tmp_path / "cache")) == []
-    assert "converting 4 of 6" in capsys.readouterr().out
-
-
-def test_two_processes_may_convert_at_once(tmp_path):
-    own = make_folder(tmp_path / "own", speakers=4, recordings=6, rate=16000)
-
-    def convert():
-        corpus = open_corpus(own, cache=tmp_path / "cache")
-        sys.exit(len(check(corpus)) + (len(corpus.table) != 24))
-
-    running = [multiprocessing.get_context("fork").Process(target=convert) for _ in range(2)]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join()
-    assert [process.exitcode for process in running] == [0, 0]
-    files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert len(files) == 24                      # whole ones, and no drafts
-
-
-def test_recordings_that_would_become_one_are_refused(tmp_path):
-    own = make_folder(tmp_path / "own", rate=16000)
-    soundfile.write(own / "s0/0.wav.flac", noise(1), 16000)
-    with pytest.raises(CorpusError, match="both become s0/0.wav.flac: rename one"):
-        open_corpus(own, cache=tmp_path / "cache")
-
-
 def test_folders_that_cannot_be_a_corpus(tmp_path):
     with pytest.raises(CorpusError, match="nowhere is not a folder"):
         open_corpus(tmp_path / "nowhere")
@@ -224,10 +81,36 @@ def test_folders_that_cannot_be_a_corpus(tmp_path):
         open_corpus(bad)
 
 
-def test_a_cache_that_cannot_be_written_stops_the_conversion(tmp_path):
-    (tmp_path / "cache").write_text("a file in the way")
-    with pytest.raises(CorpusError, match="cannot convert into .*cache"):
-        open_corpus(make_folder(tmp_path / "own", rate=16000), cache=tmp_path / "cache")
+# --- categories and stems
+
+
+def test_a_folder_a_track_with_stems_is_known_by_its_names(tmp_path, capsys):
+    own = make_tracks(tmp_path / "own")
+    soundfile.write(own / "t1/mixture.wav", noise(0), RATE)
+    corpus = open_corpus(own, channels=2)
+    assert corpus.kind == "stem" and corpus.channels == 2 and corpus.folder == own.resolve()
+    assert set(corpus.table.category) == {"vocals", "drums", "bass"} == set(corpus.table.stem)
+    assert len(corpus.table) == 12                              # with the silent bass
+    assert "t1/mixture.wav is a mixture" in capsys.readouterr().out
+    assert corpus.waveform("t2/drums.wav").shape == (2, 4000)
+    assert corpus.rms_db("t0/Bass.wav") == audio.FLOOR_DB and check(corpus) == []
+    assert (corpus.table.groupby("track").split.nunique() == 1).all()      # a track, one split
+    assert set(corpus.table.split) == {"train", "val", "test"}
+
+
+def test_a_folder_a_category(tmp_path):
+    corpus = open_corpus(make_folder(tmp_path / "own", speakers=7, recordings=10), kind="category")
+    assert corpus.kind == "category" and "speaker" not in corpus.table
+    counts = corpus.table.groupby("category").split.value_counts().unstack()
+    assert (counts == {"test": 1, "train": 8, "val": 1}).all(axis=None)
+
+
+def test_an_unknown_kind_or_form_is_refused(tmp_path):
+    own = make_folder(tmp_path / "own")
+    with pytest.raises(CorpusError, match="kind='voice': .* kinds speaker, category, stem"):
+        open_corpus(own, kind="voice")
+    with pytest.raises(CorpusError, match="channels=6"):
+        open_corpus(own, channels=6)
 
 
 def drawn(speakers, recordings, seed=0):

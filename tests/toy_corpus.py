@@ -55,3 +55,14 @@ def two_voices(folder, *more_rows):
     make_folder(folder, speakers=2, recordings=1)
     write_manifest(folder, ["s0/0.wav,s0,train", "s1/0.wav,s1,test", *more_rows])
     return folder
+
+
+def make_tracks(folder, tracks=4, rate=RATE, stems=("vocals", "drums", "Bass")):
+    """A folder a track, stereo stems in it; one bass is silent."""
+    for track in range(tracks):
+        (folder / f"t{track}").mkdir(parents=True)
+        for number, stem in enumerate(stems):
+            both = np.stack([noise((track, number), rate // 2), noise((number, 9), rate // 2)], 1)
+            silent = track == 0 and stem == "Bass"
+            soundfile.write(folder / f"t{track}/{stem}.wav", both * (not silent), rate)
+    return folder
