@@ -12,6 +12,7 @@ from build import BADGE, Course, summary_of, title_of
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+from sep_helpers import __main__ as command_line  # noqa: E402
 from sep_helpers import cards, models  # noqa: E402
 from sep_helpers.workspace import PRESETS  # noqa: E402
 
@@ -57,6 +58,16 @@ def bench_table(root: Path) -> str:
                      for b in found])
 
 
+def commands_table(root: Path) -> str:
+    """The command line's commands, as its own --help has them, with the first example of each."""
+    rows = []
+    for name, command in command_line.commands().items():
+        examples = command_line.examples(command)
+        example = [*examples, f"{name} --help"][0].removeprefix("python -m sep_helpers ")
+        rows.append([f"`{name}`", command_line.summary(name), f"`{example}`"])
+    return markdown(["command", "what it does", "for instance"], rows)
+
+
 def markdown(head: list[str], rows: list[list]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
@@ -64,7 +75,7 @@ def markdown(head: list[str], rows: list[list]) -> str:
 
 
 TABLES = {"map": map_table, "presets": presets_table, "results": results_table,
-          "bench": bench_table}
+          "bench": bench_table, "commands": commands_table}
 
 
 def filled(readme: str, root: Path = ROOT) -> str:

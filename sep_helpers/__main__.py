@@ -23,6 +23,26 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Each command's own parser, by its name."""
+    return _actions().choices
+
+
+def summary(name: str) -> str:
+    """What --help says of a command, in one line."""
+    return next(action.help for action in _actions()._choices_actions if action.dest == name)
+
+
+def examples(command: argparse.ArgumentParser) -> list[str]:
+    """The lines to type that a command's --help ends in."""
+    return [line.strip() for line in (command.epilog or "").splitlines()
+            if line.startswith("  ") and not line.strip().startswith("#")]
+
+
+def _actions():
+    return next(action for action in parser()._actions if action.dest == "command")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the package's own errors become one line on stderr and exit code 1."""
     args = parser().parse_args(argv)

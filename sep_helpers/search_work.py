@@ -118,8 +118,8 @@ def _run(folder: Path, study, search: Search, trial: Trial, train: Train) -> boo
     def on_epoch(trainer) -> None:
         if trainer.epoch not in told:
             trial.report(trainer.history[-1]["val_si_snr"], trainer.epoch)
-        if trial.should_prune():
-            raise optuna.TrialPruned
+        if trainer.epoch < trainer.settings.epochs and trial.should_prune():
+            raise optuna.TrialPruned         # after the last epoch there is nothing to save
 
     try:
         history = train(search.settings, folder / name_of(trial.number), changes=values,

@@ -1,9 +1,15 @@
 """The command line as a whole; each command has tests of its own."""
 
+import shlex
+from pathlib import Path
+
 import pytest
 
 from sep_helpers import commands
-from sep_helpers.__main__ import main, parser
+from sep_helpers.__main__ import commands as commands_of
+from sep_helpers.__main__ import examples, main, parser
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_help_names_every_command(capsys):
@@ -56,3 +62,22 @@ def test_the_board_of_an_empty_folder_says_so(tmp_path, capsys):
 
 def test_the_parser_is_the_same_every_time():
     assert parser().format_help() == parser().format_help()
+
+
+EXAMPLES = [(name, line) for name, command in commands_of().items() for line in examples(command)]
+
+
+@pytest.mark.parametrize("name, line", EXAMPLES)
+def test_every_example_of_every_help_is_understood(name, line):
+    words = shlex.split(line.split("&&")[0])
+    start = words.index("sep_helpers") + 1
+    args = parser().parse_args(words[start:])
+    assert args.command == name or "&&" in line
+    for word in words:
+        if word.startswith("assets/"):
+            assert (ROOT / word).exists(), word
+
+
+@pytest.mark.parametrize("name", ["train", "resume", "search", "evaluate", "separate", "runs"])
+def test_the_commands_teach_by_examples(name):
+    assert len([line for of, line in EXAMPLES if of == name]) >= 2
