@@ -6,6 +6,7 @@ training mixtures are drawn afresh each epoch from (seed, epoch, index) alone, s
 depend on workers, on the machine or on where a run was interrupted.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -105,14 +106,14 @@ def _land(into: np.ndarray, x: np.ndarray, cut: Cut) -> np.ndarray:
     return into
 
 
-def _item(view, cuts: list[Cut], speeds=None) -> dict:
+def _item(view, name: str, cuts: Callable[[], list[Cut]], speeds=None) -> dict:
     """A mixture, or ViewError naming it; of a view that skips, {"id", "fault"} instead."""
     try:
-        return mix(view.corpus, cuts, speeds, view.noise)
+        return mix(view.corpus, cuts(), speeds, view.noise)
     except (AudioError, CorpusError, ViewError, OSError) as error:
-        fault = f"{cuts[0].mixture_id}: {error}"
+        fault = f"{name}: {error}"
         if view.skip:
-            return {"id": cuts[0].mixture_id, "fault": fault}
+            return {"id": name, "fault": fault}
         raise ViewError(f"{fault} (`skip=True` leaves such mixtures out, and counts them)"
                         ) from None
 
@@ -139,7 +140,8 @@ class FrozenView(Dataset):
         return len(self.mixtures)
 
     def __getitem__(self, index: int) -> dict:
-        return _item(self, self.mixtures[index])
+        cuts = self.mixtures[index]
+        return _item(self, cuts[0].mixture_id, lambda: cuts)
 
 
 class LiveView:
@@ -167,11 +169,12 @@ class LiveEpoch(Dataset):
         view, recipe = self.view, self.view.recipe
         if not 0 <= index < len(self):
             raise IndexError(index)
-        cuts = draw(view.corpus, recipe, index, self.number, view.pool)
-        n = recipe.n_sources
         rng = np.random.default_rng((recipe.seed, self.number, index, 1))
-        speeds = 1 + recipe.speed * rng.uniform(-1, 1, n)
-        return _item(view, cuts, [speeds[0]] * n if recipe.together else speeds.tolist())
+        speeds = (1 + recipe.speed * rng.uniform(-1, 1, recipe.n_sources)).tolist()
+        if recipe.together:
+            speeds = speeds[:1] * recipe.n_sources
+        return _item(view, f"{recipe.name}_{index:05d}",
+                     lambda: draw(view.corpus, recipe, index, self.number, view.pool), speeds)
 
 
 def collate(items: list[dict]) -> dict:

@@ -195,6 +195,15 @@ GOLDEN = {"train": "6812f4a9c0db", "val": "4d9057d4143a", "seen": "32d8b8859275"
           "unseen": "be48a57ca344"}
 
 
+def test_a_line_of_a_view_takes_a_hundred_bytes_at_most():
+    corpus = corpora.embedded()
+    plain = replace(course_views.recipe("unseen", corpus), n_mixtures=100)
+    for option, most in (({}, 70), ({"noise_snr_db": [0, 9]}, 75), ({"rt60": [0.2, 0.6]}, 100)):
+        recipe = replace(plain, **option)
+        table = freeze(corpus, recipe, corpora.embedded("sounds"))
+        assert len(table.to_csv(index=False).encode()) / len(table) < most
+
+
 def test_golden_sound():
     """The first training mixture, as samples: draw, cut, speed and mix, against stored figures."""
     item = course_views.train_view(corpora.embedded()).epoch(0)[0]

@@ -13,6 +13,8 @@ from toy_corpus import RATE, make_corpus
 
 from sep_helpers import audio, views
 from sep_helpers.corpora import CorpusError, open_corpus
+from sep_helpers.feeding import batches
+from sep_helpers.settings import Settings
 from sep_helpers.views import (
     Cut,
     FrozenView,
@@ -276,3 +278,149 @@ def test_a_view_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
     with pytest.raises(ViewError, match="v.csv: could not be written"):
         views.write_csv(table, tmp_path / "v.csv")
     assert [p.name for p in tmp_path.iterdir()] == ["v.csv"]
+
+
+# --- every number of workers, every interruption
+
+
+ALL = replace(TRAIN, overlap=[0.3, 1.0], snr_db=[0, 5], floor_db=30, noise_snr_db=[0, 10],
+              noise_where={"category": "cat"}, where={"category": ["ann", "bob"]})
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")
+@pytest.mark.parametrize("recipe, workers", [(TRAIN, 1), (ALL, 1), (ALL, 4)])
+def test_more_workers_and_a_resumed_run_see_the_same(corpus, recipe, workers):
+    epoch = LiveView(corpus, recipe).epoch(2)
+    alone = [epoch[index]["mixture"] for index in range(len(epoch))]
+    again = LiveView(open_corpus(corpus.folder), recipe)
+    loader = DataLoader(again.epoch(2), 4, collate_fn=collate, num_workers=workers)
+    assert torch.equal(torch.cat([batch["mixture"] for batch in loader]), torch.stack(alone))
+    resumed = batches(again.epoch(2), Settings(batch=4), first=1)
+    assert torch.equal(torch.cat([batch["mixture"] for batch in resumed]), torch.stack(alone[4:]))
+
+
+# --- recordings that break in the middle of an epoch
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """A corpus of which one recording cannot be read any more, once the views are made."""
+    corpus = make_corpus(tmp_path)
+    frozen = freeze(corpus, TEST)
+    (corpus.folder / "dan/1.flac").write_bytes(b"no sound")
+    (corpus.folder / "bob/1.flac").unlink()
+    return open_corpus_again(corpus), frozen
+
+
+def open_corpus_again(corpus):
+    corpus._waveforms.clear(), corpus._levels.clear()
+    return corpus
+
+
+@pytest.mark.parametrize("kind, workers", [("frozen", 0), ("live", 0), ("live", 2)])
+def test_an_unreadable_recording_stops_the_epoch_with_its_name(broken, kind, workers):
+    corpus, table = broken
+    data = FrozenView(corpus, table) if kind == "frozen" else LiveView(corpus, TRAIN).epoch(0)
+    with pytest.raises(ViewError, match=r"t\w+_\d{5}: .*(dan|bob)/1.flac .*skip=True"):
+        list(DataLoader(data, 4, collate_fn=collate, num_workers=workers))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_or_is_left_out_named_and_counted(broken, workers, capfd):
+    corpus, table = broken
+    lost = table.mixture_id[table.file == "dan/1.flac"].unique()
+    loader = DataLoader(FrozenView(corpus, table, skip=True), 10, collate_fn=collate,
+                        num_workers=workers)
+    batches_ = list(loader)
+    assert sum(len(batch["id"]) for batch in batches_) == 20 - len(lost) and 0 < len(lost) < 20
+    said = [fault for batch in batches_ for fault in batch["skipped"]]
+    assert [fault.split(":")[0] for fault in said] == lost.tolist()
+    assert all("dan/1.flac is unreadable" in fault for fault in said)
+    assert "left out" in capfd.readouterr().out
+    live = LiveView(corpus, TRAIN, skip=True).epoch(0)
+    batch = collate([live[index] for index in range(len(live))])
+    assert len(batch["id"]) + len(batch["skipped"]) == 12 and len(batch["skipped"]) > 0
+    assert all("bob/1.flac does not exist" in fault for fault in batch["skipped"])
+
+
+def test_a_batch_of_which_nothing_is_left_is_refused(corpus):
+    with pytest.raises(ViewError, match="no mixture of the batch can be read: a: gone"):
+        collate([{"id": "a", "fault": "a: gone"}])
+
+
+def test_mixtures_of_two_and_three_do_not_make_a_batch(corpus):
+    two, three = (LiveView(corpus, replace(TRAIN, n_sources=n)).epoch(0)[0] for n in (2, 3))
+    with pytest.raises(ViewError, match="sources in a batch: take them one by one"):
+        collate([two, three])
+
+
+# --- stereo
+
+
+@pytest.fixture(scope="module")
+def stems(tmp_path_factory):
+    """Three stereo stems of two tracks."""
+    folder = tmp_path_factory.mktemp("music")
+    lines = ["file,track,stem,split,samples"]
+    for track in ("x", "y"):
+        (folder / track).mkdir()
+        for number, stem in enumerate(("bass", "drums", "vocals")):
+            wave = np.random.default_rng((ord(track), number)).standard_normal((9000, 2))
+            soundfile.write(folder / track / f"{stem}.flac", 0.1 * wave, RATE)
+            lines.append(f"{track}/{stem}.flac,{track},{stem},train,9000")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return open_corpus(folder, channels=2)
+
+
+def test_stereo_stems_add_up_to_their_track(stems):
+    recipe = Recipe("m", "train", n_sources=3, n_mixtures=5, together="track", rms_db=None,
+                    level_db=0.0, seconds=0.5)
+    for item in FrozenView(stems, freeze(stems, recipe)):
+        assert item["mixture"].shape == (2, 4000) and item["sources"].shape == (3, 2, 4000)
+        cuts = item["cuts"]
+        assert [cut.category for cut in cuts] == ["bass", "drums", "vocals"]
+        read = [soundfile.read(stems.folder / c.file)[0][c.start:c.stop].T for c in cuts]
+        np.testing.assert_allclose(item["sources"], read, atol=1e-6)
+        np.testing.assert_allclose(item["mixture"], np.sum(read, 0), atol=1e-6)
+
+
+def test_stereo_items_of_several_lengths_make_a_batch(stems):
+    recipe = Recipe("m", "train", n_sources=2, overlap=[0.2, 1.0], n_mixtures=6)
+    items = list(FrozenView(stems, freeze(stems, recipe)))
+    batch = collate(items)
+    longest = max(item["mixture"].shape[-1] for item in items)
+    assert batch["mixture"].shape == (6, 2, longest)
+    assert batch["sources"].shape == (6, 2, 2, longest)
+    assert batch["lengths"].tolist() == [item["mixture"].shape[-1] for item in items]
+    for row, item, n in zip(batch["sources"], items, batch["lengths"], strict=True):
+        assert torch.equal(row[..., :n], item["sources"]) and not row[..., n:].any()
+
+
+def test_stems_are_sped_up_together(stems):
+    recipe = Recipe("m", "train", n_sources=3, together="track", rms_db=None, level_db=0.0,
+                    seconds=0.5, speed=0.1)
+    item = LiveView(stems, recipe).epoch(0)[0]
+    assert item["sources"].shape == (3, 2, 4000)
+    whole = sum(stems.waveform(cut.file) for cut in item["cuts"])
+    cut = item["cuts"][0]
+    rng = np.random.default_rng((recipe.seed, 0, 0, 1))
+    speed = float(1 + 0.1 * rng.uniform(-1, 1))
+    stems._waveforms["sum"] = whole
+    alone = resample_cut(stems, replace(cut, file="sum"), speed)
+    torch.testing.assert_close(item["mixture"], alone, atol=1e-4, rtol=0)
+
+
+# --- views with the recipe beside them
+
+
+def test_write_and_open(corpus, tmp_path):
+    files = {"train": [0, 2], "test": [2, 3]}
+    recipe = Recipe("a", "test", n_sources=3, n_mixtures=4, files=files)
+    table = views.write_view(tmp_path / "a.csv", corpus, recipe)
+    assert Recipe.load(tmp_path / "a.yaml") == recipe
+    view = views.open_view(tmp_path / "a.csv", corpus)
+    assert {cut.file[-6] for cuts in view.mixtures for cut in cuts} == {"2"}
+    assert [item["id"] for item in view] == table.mixture_id.unique().tolist()
+    (tmp_path / "a.yaml").unlink()
+    with pytest.raises(ViewError, match="it would leak"):
+        views.open_view(tmp_path / "a.csv", corpus)

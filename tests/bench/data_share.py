@@ -7,14 +7,16 @@ import _ratio
 import torch
 
 from sep_helpers import corpora, course_views, models, workspace
+from sep_helpers.feeding import batches
 from sep_helpers.permutation import pit
-from sep_helpers.training import batches
+from sep_helpers.settings import Settings
 
 preset = workspace.PRESETS["laptop"]
 view = course_views.train_view(corpora.embedded(), seconds=preset.segment_seconds,
                                speed=preset.speed, n_mixtures=1000)
 model = models.build(models.complete({"name": "conv_tasnet", **preset.model}))
 optimizer = torch.optim.Adam(model.parameters(), preset.learning_rate, fused=True)
+settings = Settings(batch=preset.batch, learning_rate=preset.learning_rate)
 epochs = count()
 source = iter(())
 batch = None
@@ -24,7 +26,7 @@ def data():
     global source, batch
     batch = next(source, None)
     if batch is None:
-        source = iter(batches(view.epoch(next(epochs)), preset.batch, 0))
+        source = iter(batches(view.epoch(next(epochs)), settings))
         batch = next(source)
 
 
