@@ -1103,7 +1103,50 @@ mine.table[["file", "speaker", "split", "samples"]].head(4)
 
 # %% [markdown]
 # What could not be used has been named, and everything in this notebook works on `mine`. In earnest you put
-# your folder on the disk (or on Drive), say `CORPUS=folder make course`, or open it here.
+# your folder on the disk (or on Drive), say `CORPUS=folder make course`, or open it here. The commands of
+# this notebook, for a terminal: `python -m sep_helpers views draw`, `views check` and `views show`.
+#
+# ### A file that breaks on a Tuesday night
+#
+# A disk fills up, a copy breaks off, and in the middle of an epoch one recording cannot be read. **Predict
+# first**: what should a training do: stop, or leave the mixture out?
+
+# %%
+pairs_of_mine = views.Recipe(name="mine", split="train", n_mixtures=8, seconds=1.0, seed=4)
+table_of_mine = views.freeze(mine, pairs_of_mine)
+broken = mine.folder / table_of_mine.file[0]
+broken.write_bytes(broken.read_bytes()[:2000])
+damaged = corpora.Corpus(mine.folder, mine.table, mine.sample_rate)     # with nothing in RAM yet
+try:
+    views.collate([item for item in views.FrozenView(damaged, table_of_mine)])
+except views.ViewError as error:
+    print(str(error).replace(str(own.parent), "..."), "\n")
+batch = views.collate([item for item in views.FrozenView(damaged, table_of_mine, skip=True)])
+print(f"{len(batch['id'])} mixtures of {pairs_of_mine.n_mixtures} are in the batch")
+
+# %% [markdown]
+# It stops, names the file, and says how to go on without it; and if you do, every mixture that is left out
+# is named and counted. Never silently: that would be a dataset shorter than the data, once more.
+#
+# ### Other people's views
+#
+# LibriMix, which papers on speech separation use, is also a table that describes mixtures. Its metadata
+# become a view, and a view becomes such metadata (with its cuts in columns of our own: LibriMix mixes
+# whole recordings):
+
+# %%
+from sep_helpers import librimix
+
+metadata = librimix.from_view(table_of_mine, cuts=True)
+back = librimix.to_view(metadata, mine)
+same = [column for column in views.COLUMNS if back[column].equals(table_of_mine[column])]
+print(f"{len(table_of_mine)} lines of a view -> {len(metadata)} rows -> {len(back)} lines")
+print("the same to the letter:", ", ".join(same))
+print(f"gains: within {(back.gain_db - table_of_mine.gain_db).abs().max():.0e} dB")
+metadata[["mixture_ID", "source_1_path", "source_1_gain", "source_2_path", "source_2_gain"]].head(3)
+
+# %% [markdown]
+# ### What there is
 #
 # These public corpora are fetched by one command each; a broken download goes on where it stopped:
 
