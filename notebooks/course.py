@@ -208,7 +208,10 @@ def main() -> None:
                 os.environ["SEP_PRESET"] = options.preset       # what was asked for here wins
             preset = workspace.choose(options.preset).name
             if options.corpus:
-                corpora.open_corpus(options.corpus)     # say what is wrong with it before all else
+                own = corpora.open_corpus(options.corpus)       # what is wrong is said before all
+                if own.kind != "speaker":
+                    raise CourseError(f"{own.folder} is sorted by {own.kind}, the notebooks "
+                                      "separate voices: give a folder of speakers")
             try:
                 run_course(course, preset, work)
             finally:

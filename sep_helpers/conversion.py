@@ -74,19 +74,19 @@ def take_in(folder: Path, table: pd.DataFrame, intake: Intake, cache: str | Path
     if len(source) < len(copies):
         twice = next(copy for copy in copies if copies.count(copy) > 1)
         raise CorpusError(f"{folder}: two recordings would both become {twice}: rename one")
-    return target, _convert_all(source, target, table.assign(file=copies), known, intake)
+    return target, _convert_all(folder, source, target, table.assign(file=copies), known, intake)
 
 
-def _convert_all(source: dict[str, Path], target: Path, table: pd.DataFrame, known: dict,
-                 intake: Intake) -> pd.DataFrame:
+def _convert_all(folder: Path, source: dict[str, Path], target: Path, table: pd.DataFrame,
+                 known: dict, intake: Intake) -> pd.DataFrame:
     """The table of the copies that could be made, with their `samples`; the index is kept."""
-    stamps = {copy: _stamp(path) for copy, path in source.items()}
-    index = {copy: entry for copy, entry in known.items()
-             if entry["stamp"] == stamps.get(copy) and entry["bytes"] == _bytes(target / copy)}
+    index = {copy: known[copy] for copy, path in source.items() if copy in known
+             and known[copy]["stamp"] == _stamp(path)
+             and known[copy]["bytes"] == _bytes(target / copy)}
     stale = [copy for copy in source if copy not in index and (
         copy in known or not _is_current(target / copy, source[copy], intake))]
     if stale:
-        print(f"converting {len(stale)} of {len(source)} recordings in {_above(source)} to "
+        print(f"converting {len(stale)} of {len(source)} recordings in {folder} to "
               f"{intake.sample_rate} Hz {'mono' if intake.channels == 1 else 'stereo'}, into "
               f"{target}")
     todo, news = set(stale), len(index) < len(source)
@@ -94,8 +94,7 @@ def _convert_all(source: dict[str, Path], target: Path, table: pd.DataFrame, kno
         def settle(copy: str) -> int:
             if copy not in index:
                 bar.update(copy in todo)
-                index[copy] = _entry(source[copy], target / copy, copy in todo, stamps[copy],
-                                     intake)
+                index[copy] = _entry(folder, source[copy], target / copy, copy in todo, intake)
             if index[copy]["fault"]:
                 raise audio.AudioError(index[copy]["fault"])
             return index[copy]["samples"]
@@ -108,9 +107,12 @@ def _convert_all(source: dict[str, Path], target: Path, table: pd.DataFrame, kno
     return table.assign(samples=samples)
 
 
-def _entry(source: Path, copy: Path, stale: bool, stamp: str, intake: Intake) -> dict:
+def _entry(folder: Path, source: Path, copy: Path, stale: bool, intake: Intake) -> dict:
     """What the index says of a recording, which is converted if it has to be."""
+    stamp = _stamp(source)
     try:
+        if not source.resolve().is_relative_to(folder):
+            raise audio.AudioError(f"{source} leads outside {folder}: copy it inside")
         samples, fault = _convert(source, copy, intake) if stale else audio.probe(copy)[0], ""
     except audio.AudioError as error:
         samples, fault = 0, str(error)
@@ -192,12 +194,6 @@ def _bytes(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _above(source: dict[str, Path]) -> Path:
-    """The folder that the recordings are in, each copy named like its source."""
-    copy, path = next(iter(source.items()))
-    return path.parents[copy.count("/")]
 
 
 def _form(intake: Intake) -> list[str]:

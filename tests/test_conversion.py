@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from toy_corpus import RATE, make_folder, make_tracks, noise
+from toy_corpus import RATE, make_folder, make_tracks, noise, write_manifest
 
 from sep_helpers import audio, conversion
 from sep_helpers.corpora import CorpusError, check, open_corpus
@@ -162,3 +162,15 @@ def test_a_damaged_index_only_costs_time(tmp_path, text, capsys):
     again = open_corpus(own, cache=tmp_path / "cache")
     assert again.table.equals(first.table) and check(again) == []
     assert "converting" not in capsys.readouterr().out             # the copies' dates tell enough
+
+
+def test_a_link_out_of_the_corpus_is_not_converted(tmp_path):
+    outside = make_folder(tmp_path / "outside", rate=16000)
+    folder = make_folder(tmp_path / "corpus", rate=16000)
+    os.symlink(outside / "s0/0.wav", folder / "s0/link.wav")
+    os.symlink(outside / "s1", folder / "linked")
+    write_manifest(folder, ["s0/0.wav,s0,train", "s1/0.wav,s1,train", "s0/link.wav,s0,train",
+                            "linked/0.wav,s1,train"])
+    corpus = open_corpus(folder, cache=tmp_path / "cache")
+    assert set(corpus.table.file) == {"s0/0.wav.flac", "s1/0.wav.flac"}
+    assert corpus.left_out.reason.str.contains("leads outside .*: copy it inside").sum() == 2

@@ -163,6 +163,14 @@ def test_an_unknown_preset_is_one_line_and_nothing_runs(run, toy):
                            "full\n")
 
 
+def test_a_corpus_that_is_not_of_voices_is_one_line_and_nothing_runs(run, toy):
+    sounds = ROOT / "assets" / "sounds"
+    done = run("--corpus", str(sounds))
+    assert done.returncode == 1 and not (toy.root / "work").exists()
+    assert done.stderr == (f"course: {sounds} is sorted by category, the notebooks separate "
+                           "voices: give a folder of speakers\n")
+
+
 def test_nothing_to_show_and_nothing_to_run_are_said(run, toy):
     assert "nothing has been run yet: `make course`" in run("--pages-only").stderr
     for source in toy.sources:
