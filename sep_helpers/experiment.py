@@ -128,10 +128,10 @@ def _load(source: str | Path | dict) -> dict:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         what = " ".join(str(error).split())
         raise ExperimentError(f"{source}: cannot be read as YAML ({what}): see "
-                              "assets/configs/train.yaml for an example") from error
+                              "assets/trainings/train.yaml for an example") from error
     if not isinstance(told, dict):
         raise ExperimentError(f"{source}: is no training: write sections {', '.join(SECTIONS)}, "
-                              "as in assets/configs/train.yaml")
+                              "as in assets/trainings/train.yaml")
     return told
 
 

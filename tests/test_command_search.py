@@ -43,7 +43,7 @@ def test_what_is_wrong_is_one_line(tmp_path, capsys):
 
 
 def test_the_example_is_a_search_of_a_training_that_can_be_set_up():
-    told = common.read_yaml(experiment.workspace.ROOT / "assets" / "configs" / "search.yaml")
+    told = common.read_yaml(experiment.workspace.ROOT / "assets" / "trainings" / "search.yaml")
     asked = search.Search.of(told)
     for number in range(3):
         whole = experiment.read(asked.settings, asked.point(number))

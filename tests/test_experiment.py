@@ -67,7 +67,7 @@ def test_a_preset_fills_what_is_left_out_and_changes_come_last():
 
 
 def test_the_example_is_a_training():
-    whole = experiment.read(ROOT / "assets/configs/train.yaml")
+    whole = experiment.read(ROOT / "assets/trainings/train.yaml")
     assert whole["model"]["name"] == "conv_tasnet" and whole["training"]["schedule"]
 
 
@@ -128,7 +128,7 @@ def slurm(tmp_path, finished, **env):
     given = {"PATH": f"{tools}:{os.environ['PATH']}", "SLURM_SUBMIT_DIR": str(tmp_path),
              "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "node[7-8]", "SLURM_JOB_ID": "4242",
              "SLURM_CPUS_PER_TASK": "8", "SLURM_NODEID": "1", "SLURM_JOB_NAME": "separation", **env}
-    return subprocess.run(["bash", ROOT / "assets/configs/train.slurm", "my.yaml", str(tmp_path)],
+    return subprocess.run(["bash", ROOT / "assets/trainings/train.slurm", "my.yaml", str(tmp_path)],
                           env=given, capture_output=True, text=True, check=True).stdout
 
 

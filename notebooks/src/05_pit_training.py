@@ -842,7 +842,7 @@ plots_training.from_folders(moving)
 # the scheduler would kill it, and puts itself into the queue again until nothing is left:
 
 # %%
-print((workspace.ROOT / "assets" / "configs" / "train.slurm").read_text())
+print((workspace.ROOT / "assets" / "trainings" / "train.slurm").read_text())
 
 # %% [markdown]
 # Two GPUs in one notebook: `accelerate.notebook_launcher(training_function, num_processes=2)`, in a

@@ -74,10 +74,10 @@ def read_yaml(path: Path) -> dict:
         told = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CommandError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})"
-                           ": see assets/configs/train.yaml for an example") from error
+                           ": see assets/trainings/train.yaml for an example") from error
     if not isinstance(told, dict):
         raise CommandError(f"{path}: holds no lines like 'key: value': see "
-                           "assets/configs/train.yaml for an example")
+                           "assets/trainings/train.yaml for an example")
     return told
 
 

@@ -8,9 +8,9 @@ from sep_helpers.commands import common
 
 EXAMPLES = """
 # the config's section `search` says what: keys, trials, method
-python -m sep_helpers search assets/configs/search.yaml work/runs/search
+python -m sep_helpers search assets/trainings/search.yaml work/runs/search
 # two workers here; the same line on other machines with the same folder makes more
-python -m sep_helpers search assets/configs/search.yaml work/runs/search --workers 2
+python -m sep_helpers search assets/trainings/search.yaml work/runs/search --workers 2
 # how it stands, at any time, with pictures
 python -m sep_helpers search work/runs/search --plots work/pictures
 """

@@ -7,11 +7,11 @@ from sep_helpers.commands import common
 
 EXAMPLES = """
 # begin, or go on with what is in the folder: the same line after every interruption
-python -m sep_helpers train assets/configs/train.yaml work/runs/mine
+python -m sep_helpers train assets/trainings/train.yaml work/runs/mine
 # does it run at all? three steps and a validation, nothing kept
-python -m sep_helpers train assets/configs/train.yaml --smoke
+python -m sep_helpers train assets/trainings/train.yaml --smoke
 # the largest batch that fits into this machine's memory
-python -m sep_helpers train assets/configs/train.yaml --find-batch
+python -m sep_helpers train assets/trainings/train.yaml --find-batch
 # other values than the file's; two GPUs; stop in good order after four hours
 python -m sep_helpers train config.yaml work/runs/x8 --set model.X=8 --set training.epochs=40
 accelerate launch --multi_gpu --num_processes 2 -m sep_helpers train config.yaml work/runs/mine
@@ -28,7 +28,7 @@ def add(commands) -> None:
         "the bit;\na folder that holds another config is refused, with the difference. Ctrl-C is "
         "safe. What is\nprinted is in run.log, too; `runs` and TensorBoard show the curves.",
         EXAMPLES)
-    parser.add_argument("config", type=Path, help="a YAML file as assets/configs/train.yaml")
+    parser.add_argument("config", type=Path, help="a YAML file as assets/trainings/train.yaml")
     parser.add_argument("folder", type=Path, nargs="?", help="the run folder")
     parser.add_argument("--preset", help="instead of the file's: fills in what the file leaves out")
     common.add_set(parser)
