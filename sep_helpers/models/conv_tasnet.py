@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sep_helpers.models.blocks import NORMS, Pointwise, PReLU, TCNBlock
+from sep_helpers.models.waveform import check_mixture
 
 MASKS = {
     "sigmoid": torch.sigmoid,
@@ -139,5 +140,5 @@ class ConvTasNet(nn.Module):
         return (first[..., 1:, :] + second[..., :-1, :]).flatten(-2)[..., :time]
 
     def forward(self, mixture: Tensor) -> Tensor:
-        w = self.encode(mixture)
+        w = self.encode(check_mixture(mixture, self))
         return self.decode(self.masks(w) * w.unsqueeze(1), mixture.shape[-1])

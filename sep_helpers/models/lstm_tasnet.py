@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sep_helpers.models.conv_tasnet import MASKS
+from sep_helpers.models.waveform import check_mixture
 
 QUIET = 1e-8     # the norm below which a segment is silence and is not amplified
 
@@ -78,7 +79,7 @@ class LSTMTasNet(nn.Module):
         return (self.decoder(d) * level.unsqueeze(1)).flatten(-2)[..., :time]
 
     def forward(self, mixture: Tensor) -> Tensor:
-        time = mixture.shape[-1]
+        time = check_mixture(mixture, self).shape[-1]
         segments = F.pad(mixture, (0, -time % self.length)).unflatten(-1, (-1, self.length))
         level = segments.norm(dim=-1, keepdim=True)
         w = self.encode(segments / level.clamp(min=QUIET))

@@ -1,0 +1,30 @@
+"""What may go into a separator: (batch, time), at least one sample, in its weights' precision."""
+
+import torch
+from torch import Tensor, nn
+
+
+class WaveformError(ValueError):
+    """A mixture that a separator cannot take, in one line with the remedy."""
+
+
+def check_mixture(mixture: Tensor, separator: nn.Module) -> Tensor:
+    """The mixture, unless it is none.
+
+    NaN passes, and stays in its own utterance: looking for it would cost every step of a training,
+    whose loss shows it anyhow; `evaluation.separate` refuses it. Raises WaveformError.
+    """
+    shape, weights = tuple(mixture.shape), next(separator.parameters())
+    if mixture.dim() == 1:
+        raise WaveformError(f"the mixture is {shape}: a separator wants (batch, time), "
+                            "mixture.unsqueeze(0)")
+    if mixture.dim() != 2:
+        raise WaveformError(f"the mixture is {shape}: this separator is for one channel, "
+                            "(batch, time): average the channels, mixture.mean(1)")
+    if not mixture.numel():
+        raise WaveformError(f"the mixture is {shape}: there is no sample in it")
+    cast = torch.is_autocast_enabled(mixture.device.type) and mixture.is_floating_point()
+    if mixture.dtype != weights.dtype and not cast:
+        raise WaveformError(f"the mixture is {mixture.dtype}, the separator {weights.dtype}: give "
+                            f"mixture.to({weights.dtype}), integers divided by their full scale")
+    return mixture
