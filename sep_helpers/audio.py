@@ -155,8 +155,10 @@ def level(waveform: Tensor) -> float:
     """The RMS of one waveform, over all its channels, in dB re full scale, or FLOOR_DB.
 
     In numpy, for torch's threads cost more than they are worth where one file follows another.
+    Added up in float64, or the order of adding, which is the machine's, could turn a gain's last
+    digit in a view that is drawn there.
     """
-    power = float(np.square(waveform.numpy()).mean())
+    power = float(np.square(waveform.numpy()).mean(dtype=np.float64))
     return 10 * math.log10(max(power, 10 ** (FLOOR_DB / 10)))
 
 
