@@ -19,7 +19,7 @@ from torch import Tensor
 from sep_helpers import audio, plots
 from sep_helpers.corpora import Corpus
 from sep_helpers.plots_mixtures import voices
-from sep_helpers.views import COLUMNS, Cut, FrozenView, ViewError, read_csv, write_csv
+from sep_helpers.views import COLUMNS, OPTIONAL, Cut, FrozenView, ViewError, read_csv, write_csv
 
 CEILING = 0.999     # louder mixtures are turned down for listening
 LEVELS = (-50.0, -5.0)      # dB, of the desk's faders
@@ -83,7 +83,8 @@ class Panel:
 class ViewInspector(Panel):
     """A view's mixtures one by one: where each cut comes from and lands, levels, overlap, sound.
 
-    `view` is a FrozenView, or one epoch of a LiveView; `corpus` is the one it is drawn from.
+    `view` is a FrozenView, or one epoch of a LiveView; `corpus` is the one it is drawn from. (The
+    lines of a live view that changes the speed do not tell it.)
     """
 
     def __init__(self, view, corpus: Corpus):
@@ -185,7 +186,8 @@ class MixingDesk(Panel):
 
 
 def _table(cuts: list[Cut]) -> pd.DataFrame:
-    return pd.DataFrame([vars(cut) for cut in cuts])[COLUMNS]
+    table = pd.DataFrame([vars(cut) for cut in cuts])
+    return table[COLUMNS + [name for name in OPTIONAL if table[name].any()]]
 
 
 def _lines(table: pd.DataFrame) -> str:

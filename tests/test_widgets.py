@@ -1,6 +1,7 @@
 """widgets: what the desk sounds like is what its lines say; nothing fails in silence."""
 
 import base64
+import html
 import io
 import re
 
@@ -11,7 +12,7 @@ import soundfile
 import torch
 from toy_corpus import make_corpus
 
-from sep_helpers import widgets
+from sep_helpers import corpora, widgets
 from sep_helpers.views import COLUMNS, FrozenView, LiveView, Recipe, ViewError, freeze, read_csv
 from sep_helpers.widgets import MixingDesk, ViewInspector
 
@@ -37,7 +38,7 @@ def heard(panel) -> list:
 
 def lines(panel) -> pd.DataFrame:
     text = re.search(r'<pre class="view-lines"[^>]*>(.*?)</pre>', panel.shown.value, re.S)[1]
-    return pd.read_csv(io.StringIO(text))
+    return pd.read_csv(io.StringIO(html.unescape(text)))
 
 
 def turn(desk, source, **values):
@@ -123,6 +124,19 @@ def test_the_inspector_shows_each_mixture_of_a_frozen_or_live_view(corpus):
         assert lines(inspector).mixture_id[0] == "t_00002"
 
 
+def test_noise_rooms_and_stereo_are_shown_as_well(corpus):
+    recipe = Recipe("n", "train", n_mixtures=1, seconds=0.5, noise_snr_db=[5, 5],
+                    rt60=[0.3, 0.3])
+    pytest.importorskip("pyroomacoustics", reason="rooms need pyroomacoustics")
+    noisy = ViewInspector(LiveView(corpus, recipe, noise=corpus).epoch(0), corpus)
+    assert lines(noisy).source.tolist() == [0, 1, -1] and len(heard(noisy)) == 4
+    one, two = (text.split() for text in lines(noisy).room[:2])
+    assert one[:3] == two[:3] and one[3] != two[3], "one room, two places"
+    music = corpora.embedded("music", sample_rate=22050, channels=2)
+    desk = MixingDesk(music, split="val")
+    assert all(x.shape == (110250, 2) for x in heard(desk))
+
+
 def test_the_widgets_show_themselves(desk, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", shown.append)
@@ -132,8 +146,8 @@ def test_the_widgets_show_themselves(desk, monkeypatch):
 
 def test_stereo_is_played_in_stereo():
     x = torch.stack([torch.ones(100), -torch.ones(100)]) * 0.5
-    html = widgets.sound("both <ears>", x, RATE)
-    wav = base64.b64decode(re.search(r"base64,([^\"]+)", html)[1])
+    shown = widgets.sound("both <ears>", x, RATE)
+    wav = base64.b64decode(re.search(r"base64,([^\"]+)", shown)[1])
     samples, rate = soundfile.read(io.BytesIO(wav))
-    assert samples.shape == (100, 2) and rate == RATE and "both &lt;ears&gt;" in html
+    assert samples.shape == (100, 2) and rate == RATE and "both &lt;ears&gt;" in shown
     assert samples[0].tolist() == pytest.approx([0.5, -0.5], abs=1e-4)
