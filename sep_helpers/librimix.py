@@ -6,6 +6,7 @@ their beginning; `min` mixtures end with the shortest speaker, `max` mixtures wi
 The lists that its scripts write beside finished mixtures (mixture_path, source_1_path, ..., length)
 are understood, too: their sources have been scaled already.
 """
+import csv
 import re
 from pathlib import Path
 
@@ -95,14 +96,20 @@ def _read(metadata: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, str]:
     else:
         name = str(metadata)
         try:
-            table = pd.read_csv(metadata, dtype=str, keep_default_na=False)
+            with open(metadata, encoding="utf-8-sig", newline="") as file:
+                head, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
         except OSError as error:
             raise ViewError(f"{name} cannot be read ({error.strerror}): check the name") from None
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        except (csv.Error, UnicodeDecodeError) as error:
             raise ViewError(f"{name} is not a CSV table ({error}): fetch it again") from None
-    if "mixture_ID" not in table or "source_1_path" not in table:
-        raise ViewError(f"{name} is no LibriMix metadata: it lacks mixture_ID or source_1_path and "
-                        f"has {', '.join(table.columns)}")
+        for number, row in enumerate(rows, 2):
+            if len(row) != len(head):
+                raise ViewError(f"{name}, line {number}: {len(row)} fields, the head has "
+                                f"{len(head)}: fetch it again")
+        table = pd.DataFrame(rows, columns=head, dtype=str)
+    if "mixture_ID" not in table or "source_1_path" not in table or not table.columns.is_unique:
+        raise ViewError(f"{name} is no LibriMix metadata: it lacks mixture_ID or source_1_path, or "
+                        f"has one twice: {', '.join(table.columns)}")
     if table.empty:
         raise ViewError(f"{name} lists no mixtures")
     twice = table.mixture_ID[table.mixture_ID.duplicated()]

@@ -48,7 +48,7 @@ def read_manifest(folder: Path) -> tuple[pd.DataFrame, str]:
     _refuse_lost(path, table.file)
     if "samples" in table:
         samples = pd.to_numeric(table.samples, errors="coerce")
-        wrong = ~(samples > 0) | (samples % 1 != 0)
+        wrong = ~((samples > 0) & (samples < 2**53)) | (samples % 1 != 0)
         _refuse(path, table.samples[wrong], "no number of samples: correct it")
         table["samples"] = samples.astype(int)
     return table, kind

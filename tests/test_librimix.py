@@ -146,7 +146,11 @@ def test_faulty_lines_are_named(tmp_path, corpus, line, message):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("", "is not a CSV table"), ("a,b\n1,2\n", "no LibriMix metadata: it lacks"),
+    ("", "no LibriMix metadata: it lacks"),
+    ("mixture_ID,source_1_path\n1,2,3\n", "line 2: 3 fields, the head has 2"),
+    ('mixture_ID,source_1_path\n"1,2\n', "is not a CSV table"),
+    ("mixture_ID,source_1_path,mixture_ID\n1,2,3\n", "no LibriMix metadata"),
+    ("a,b\n1,2\n", "no LibriMix metadata: it lacks"),
     ("mixture_ID,source_1_path,source_3_path\n1,2,3\n", r"sources \[1, 3\]: they must be numbered"),
     ("mixture_ID,source_1_path,source_2_path\n", "lists no mixtures")])
 def test_faulty_lists_are_refused(tmp_path, corpus, text, message):
