@@ -30,7 +30,8 @@ def read_manifest(folder: Path) -> tuple[pd.DataFrame, str]:
         _refuse_ragged(path)
         table = pd.read_csv(path, dtype=TEXT, keep_default_na=False, encoding="utf-8-sig")
     except (pd.errors.ParserError, UnicodeDecodeError, csv.Error, OSError) as error:
-        raise CorpusError(f"{path} is not a CSV table ({error}): write it again") from None
+        said = " ".join(str(error).split())
+        raise CorpusError(f"{path} is not a CSV table ({said}): write it again") from None
     kind = kind_of(table.columns)
     if kind is None or "file" not in table:
         names = "file" if kind else "speaker (or category, or track and stem)"

@@ -75,7 +75,8 @@ def parse_csv(path: str | Path) -> pd.DataFrame:
     except OSError as error:
         raise ViewError(f"{path} cannot be read ({error.strerror}): check the name") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ViewError(f"{path} is not a CSV table ({error}): draw the view again") from None
+        said = " ".join(str(error).split())      # pandas ends some of it with a new line
+        raise ViewError(f"{path} is not a CSV table ({said}): draw the view again") from None
     missing = [c for c in COLUMNS if c not in table]
     if missing:
         raise ViewError(f"{path}: columns {', '.join(missing)} are missing: a view has "

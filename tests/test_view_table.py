@@ -135,5 +135,6 @@ def test_missing_columns_are_named(corpus, table, tmp_path):
 def test_what_is_no_table_is_refused(corpus, tmp_path, content):
     path = tmp_path / "view.csv"
     path.write_bytes(content)
-    with pytest.raises(ViewError, match="view.csv is not a CSV table"):
+    with pytest.raises(ViewError, match="view.csv is not a CSV table") as caught:
         read_csv(path, corpus)
+    assert "\n" not in str(caught.value)
