@@ -131,7 +131,7 @@ def test_missing_columns_are_named(corpus, table, tmp_path):
     assert "columns start, gain_db are missing: a view has mixture_id, split" in said
 
 
-@pytest.mark.parametrize("content", [b"", b'"a,b\n1', b"\xff\xfe\x00file"])
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n3,4,5\n", b'"a,b\n1', b"\xff\xfe\x00file"])
 def test_what_is_no_table_is_refused(corpus, tmp_path, content):
     path = tmp_path / "view.csv"
     path.write_bytes(content)
