@@ -621,7 +621,10 @@ tiny = ws.preset.name == "smoke"
 experiment = storage.Experiment(corpus, ws.folder / "storage", n=8 if tiny else 100)
 network = models.build(models.complete({"name": "conv_tasnet", **ws.preset.model}))
 step = storage.step_seconds(network, round(experiment.recipe.seconds * corpus.sample_rate))
-rates = experiment.rates(rounds=1, workers=(0,) if tiny else (0, 2), step=step)
+threads = torch.get_num_threads()
+torch.set_num_threads(1)            # an item is made on one core, as in a worker
+rates = experiment.rates(1 if tiny else 3, workers=(0,) if tiny else (0, 2), step=step)
+torch.set_num_threads(threads)
 plots.storage(rates)
 
 # %%
@@ -633,8 +636,8 @@ rates.set_index(["way", "stft"]).round(1)
 
 # %% [markdown]
 # Read the last column, too: the share of one item in the time that a training step of this preset's network
-# takes, on this machine. (One round is a quick look, and a busy machine blurs it; `make bench
-# ONLY=storage` measures with care. At the preset `smoke` the network is so tiny that the share says
+# takes, on this machine. (This is a quick look, and a busy machine blurs it; `make bench ONLY=storage`
+# measures with care. At the preset `smoke` the network is so tiny that the share says
 # little.) Where it is small, the data costs nothing, whatever the way. And before that, the examples have
 # to be made and kept:
 
