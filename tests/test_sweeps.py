@@ -96,3 +96,21 @@ def test_another_sweep_is_not_mixed_into_a_folder(sweep, corpus, tmp_path):
 def test_the_pace_is_of_a_step_of_every_variant(sweep, corpus):
     paces = sweeps.pace(sweep, corpus, rounds=2)
     assert list(paces) == list(sweep.configs) and all(0 < ms < 1e4 for ms in paces.values())
+
+
+def test_the_stored_study_is_the_one_the_file_describes_with_several_seeds_and_equal_steps():
+    sweep = sweeps.load("tasnet_xr", "laptop")
+    board, mixtures = sweeps.stored("tasnet_xr")
+    assert list(zip(board["variant"], board["seed"], strict=True)) == sweep.runs
+    assert len(sweep.configs) >= 4 and sweep.seeds >= 2
+    assert (board["steps"] == sweep.epochs * sweep.steps).all()
+    assert mixtures.shape == (2 * sweep.n_test, len(sweep.runs)) and mixtures.notna().all(axis=None)
+    for line in board.to_dict("records"):
+        config = sweep.configs[line["variant"]]
+        assert all(config[key] == line[key] for key in ("N", "L", "B", "H", "Sc", "X", "R", "norm"))
+        with torch.device("meta"):
+            assert line["parameters"] == models.count_parameters(models.build(config))
+        assert line["receptive_field_s"] == pytest.approx(models.receptive_field(config) / 8000)
+        for view in ("seen", "unseen"):
+            column = mixtures.loc[view][f"{line['variant']}, seed {line['seed']}"]
+            assert column.mean() == pytest.approx(line[view], abs=2e-3)
