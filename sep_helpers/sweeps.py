@@ -136,7 +136,7 @@ def _line(sweep, variant, seed, corpus, history, figures) -> dict:
             **figures.groupby("view", sort=False)["si_sdri"].mean().round(3)}
 
 
-def pace(sweep: Sweep, corpus: Corpus, rounds: int = 30) -> dict[str, float]:
+def pace(sweep: Sweep, corpus: Corpus, rounds: int = 60) -> dict[str, float]:
     """Milliseconds of a training step, variant by variant, on the CPU: what a run costs.
 
     The variants take turns and the fastest of the rounds counts: a machine that was busy during

@@ -1180,9 +1180,10 @@ seeds = sorted(board["seed"].unique())
 compared = {view: against("X4 R2", view, seeds, believable(board, view))
             for view in ("seen", "unseen")}
 verdicts = pd.concat(compared, axis=1).xs("verdict", axis=1, level=1)
+print("against X4 R2, the same on both views:")
 for verdict in ("better", "worse", "cannot tell"):
     agreed = (verdicts == verdict).all(axis=1)
-    print(f"{verdict} than X4 R2, on both views: {', '.join(agreed[agreed].index) or 'none'}")
+    print(f"  {verdict}: {', '.join(agreed[agreed].index) or 'none'}")
 pd.concat(compared, axis=1).round(2)
 
 # %% [markdown]
