@@ -1613,18 +1613,19 @@ def two_readers():
 
 begin = time.perf_counter()
 found = two_readers() if DOWNLOAD else None
+print(f"here after {time.perf_counter() - begin:.0f} s" if found else
+      "nothing was downloaded; everything else in this course works without")
+
+# %%
 if found:
     separator, talk, readers = found
-    voices = evaluation.separate(separator, talk)
-    _, order = permutation.pit(voices[None], readers[None])
-    voices = permutation.reorder(voices[None], order)[0]
+    voices = evaluation.separate(separator, talk)[None]
+    voices = permutation.reorder(voices, permutation.pit(voices, readers[None])[1])[0]
     gain = losses.si_snr(voices, readers).mean() - losses.si_snr(talk, readers).mean()
     print(f"{gain:.1f} dB SI-SNR gained, {time.perf_counter() - begin:.0f} s in all")
     display(player({"mixture": talk, "estimate 1": voices[0], "reader 1": readers[0],
                     "estimate 2": voices[1], "reader 2": readers[1]}, separator.sample_rate,
                    "Two readers, apart"))
-else:
-    print("nothing was downloaded; everything else in this course works without")
 
 # %% [markdown]
 # ## What to remember
