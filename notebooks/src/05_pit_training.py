@@ -427,7 +427,7 @@ pd.DataFrame(rows)
 
 # %% [markdown]
 # `eval()` does **not** replace `no_grad()`: it builds the graph all the same. `no_grad()` does not
-# replace `eval()`: dropout goes on, and a validation pass changes what batch norm remembers. A thesis
+# replace `eval()`: dropout goes on, and a validation pass changes what batch norm remembers. One thesis
 # validated without `eval()`; a widely copied implementation called `eval()` once and never `train()`
 # again. Neither raises an error.
 #
@@ -551,7 +551,8 @@ for name, table, look_of in (("PIT", with_pit, "o-"), ("fixed order", without, "
     right.plot(table["epoch"], table["swapped (%)"], look_of, label=name)
 left.axhline(0, color="grey", linestyle=":", label="the mixture itself")
 left.set(xlabel="epoch", ylabel="validation SI-SNR (dB)", title="What is learnt")
-right.set(xlabel="epoch", ylabel="mixtures (%)", title="Which swap their order", ylim=(0, 100))
+right.set(xlabel="epoch", ylabel="mixtures (%)", title="Which swap their order", ylim=(0, 100),
+          xticks=with_pit["epoch"])
 left.legend()
 plt.close(fig)
 fig
@@ -559,7 +560,7 @@ fig
 # %% [markdown]
 # The fixed order is measured generously, with the best permutation, and still goes nowhere: whatever
 # it learns from one mixture, the next one takes back. Its outputs have no roles, so its best
-# permutation is a toss of a coin. With PIT the outputs take on roles of their own (a higher and a
+# permutation is little more than a toss of a coin. With PIT the outputs take on roles of their own (a higher and a
 # lower voice, often), and most mixtures keep their order.
 #
 # Most, not all. **PIT's critics** (Yang et al., "Interrupted and cascaded permutation invariant
@@ -792,10 +793,10 @@ print("the same history:", on_without[figures].equals(unbroken[figures]))
 # %% [markdown]
 # ### One config, three places
 #
-# A thesis trained the same network on Colab and on a school's cluster, by two sets of scripts, and was
-# never sure of comparing like with like. So there is **one** description of a training, a YAML file,
-# and one loop below it. It runs on a CPU, a GPU, several GPUs, several machines (Hugging Face
-# `accelerate` hands out the work), and a run folder can move between them at any checkpoint.
+# The thesis trained on Colab and on its school's cluster. Two places invite two sets of scripts, and
+# then nobody knows whether like was compared with like. So here is **one** description of a training, a
+# YAML file, and one loop below it. It runs on a CPU, a GPU, several GPUs, several machines (Hugging
+# Face `accelerate` hands out the work), and a run folder can move between them at any checkpoint.
 
 # %%
 import yaml
@@ -954,11 +955,11 @@ with EventLog(folder) as events:
 plots_training.from_folders(folder)
 
 # %% [markdown]
-# The same curves in TensorBoard, where you have it (Colab does), in a cell of its own:
+# The same curves in TensorBoard, if you like it, in a cell of its own:
 #
 # ```
 # %load_ext tensorboard
-# %tensorboard --logdir {ws.folder / "runs"}
+# %tensorboard --logdir {folder.parent}
 # ```
 #
 # To train on, raise `epochs` and say so: `fit(..., resume="settings")` takes the new settings, a lower
@@ -981,7 +982,7 @@ except CheckpointError as error:
 # %%
 from sep_helpers import runs
 
-runs.board(ws.folder / "runs").dropna(axis=1).round(4)
+runs.board(folder.parent).dropna(axis=1).round(4)
 
 # %% [markdown]
 # ## Listen
