@@ -18,7 +18,8 @@ class ViewError(ValueError):
     """A recipe or view that cannot be used, in one line with the remedy."""
 
 
-LEAST = {"n_sources": 1, "n_mixtures": 1, "seed": 0, "sample_rate": 1}      # whole numbers
+WHOLE = {"n_sources": (1, 100), "n_mixtures": (1, 10**7), "seed": (0, 2**63 - 1),
+         "sample_rate": (1, 768_000)}
 NUMBERS = {"seconds": (0.01, 3600), "rms_db": (-100, 0), "level_db": (0, 60), "speed": (0, 0.9),
            "floor_db": (0, 100)}
 RANGES = {"overlap": (0, 1), "snr_db": (-60, 60), "noise_snr_db": (-60, 100), "rt60": (0.15, 0.6)}
@@ -109,15 +110,20 @@ def _is_number(value) -> bool:
 
 
 def _wrong_word(recipe: Recipe) -> str | None:
-    if not isinstance(recipe.name, str) or not recipe.name.strip() or len(recipe.name) > 60:
+    if (not isinstance(recipe.name, str) or not recipe.name.isprintable()
+            or not 0 < len(recipe.name.strip()) <= 60):
         return "name must be a word: it begins the name of every mixture"
-    if not isinstance(recipe.split, str) or not recipe.split:
+    if recipe.split not in SPLITS:
         return f"split={recipe.split!r} must be one of {', '.join(SPLITS)}"
     if recipe.heard not in (True, False, None):
         return f"heard={recipe.heard!r} must be true, false or null"
     for key in ("where", "noise_where"):
         if not isinstance(getattr(recipe, key), dict):
             return f"{key}={getattr(recipe, key)!r} must be columns with their values"
+        if wrong := [name for name in getattr(recipe, key)
+                     if not isinstance(name, str) or name in ("split", "heard")]:
+            return f"{key}: {wrong[0]!r} must be another column of the manifest: split and heard " \
+                   "are keys of their own"
     for key in ("same_category", "in_order"):
         if not isinstance(getattr(recipe, key), bool):
             return f"{key}={getattr(recipe, key)!r} must be true or false"
@@ -128,10 +134,10 @@ def _wrong_word(recipe: Recipe) -> str | None:
 
 
 def _wrong_number(recipe: Recipe) -> str | None:
-    for key, least in LEAST.items():
+    for key, (low, high) in WHOLE.items():
         value = getattr(recipe, key)
-        if type(value) is not int or value < least:
-            return f"{key}={value!r} must be a whole number, {least} or more"
+        if type(value) is not int or not low <= value <= high:
+            return f"{key}={value!r} must be a whole number, {low} or more, {high} at most"
     for key, (low, high) in NUMBERS.items():
         value = getattr(recipe, key)
         if value is None and key in OPTIONAL:
@@ -157,7 +163,7 @@ def _wrong_range(recipe: Recipe) -> str | None:
 def _wrong_pool(recipe: Recipe) -> str | None:
     pool = recipe.categories
     if isinstance(pool, (list, tuple)):
-        if len(set(pool)) < len(pool) or not all(isinstance(name, str) for name in pool):
+        if not all(isinstance(name, str) for name in pool) or len(set(pool)) < len(pool):
             return f"categories={pool!r} must be names, each once"
         object.__setattr__(recipe, "categories", list(pool))
     elif pool is not None and (type(pool) is not int or pool < 1):
@@ -187,7 +193,7 @@ def _wrong_together(recipe: Recipe) -> str | None:
         return "snr_db needs a level: give rms_db, too"
     if recipe.together is None:
         return None
-    if not isinstance(recipe.together, str):
+    if not isinstance(recipe.together, str) or not recipe.together:
         return f"together={recipe.together!r} must be a column, such as track"
     if recipe.overlap is not None or recipe.same_category:
         return f"together={recipe.together} cuts sources at one place: drop overlap, same_category"

@@ -1,9 +1,11 @@
 """recipes: what is written comes back; what cannot be drawn is refused in one line."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sep_helpers import course_views
 from sep_helpers.recipes import Recipe, ViewError
@@ -59,6 +61,11 @@ def test_wrong_keys_are_named(tmp_path, text, message):
     ({"rms_db": float("nan")}, "rms_db=nan"), ({"level_db": -1.0}, "level_db=-1.0"),
     ({"level_db": None}, "level_db=None"), ({"speed": 1.5}, "speed=1.5"),
     ({"name": ""}, "name must be a word"), ({"name": 3}, "name must be a word"),
+    ({"name": "a\nb"}, "name must be a word"), ({"split": "trian"}, "split='trian' must be one of"),
+    ({"categories": [["a"]]}, "must be names, each once"), ({"n_mixtures": 10**12}, "at most"),
+    ({"together": ""}, "together='' must be a column"),
+    ({"where": {1: 2}}, "where: 1 must be another column"),
+    ({"noise_where": {"split": "test"}}, "noise_where: 'split' must be another column"),
     ({"split": ["train"]}, "split=.'train'. must be one of train, val, test"),
     ({"heard": "yes"}, "heard='yes' must be true, false or null"),
     ({"where": ["en"]}, "where=.'en'. must be columns"),
@@ -93,3 +100,22 @@ def test_a_file_that_is_no_recipe_is_named(tmp_path, text):
         with pytest.raises(ViewError, match=r"\.yaml: is no recipe") as error:
             Recipe.load(path)
         assert "\n" not in str(error.value)
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
+        ["train", "val", "a", 3]), inner, max_size=2), max_leaves=5)
+
+
+@settings(max_examples=400, deadline=None)
+@given(values=st.dictionaries(st.sampled_from([f.name for f in fields(Recipe)]), ODD, max_size=3))
+def test_whatever_is_written_into_a_recipe_it_is_refused_or_comes_back(tmp_path_factory, values):
+    try:
+        recipe = Recipe(**({"name": "a", "split": "train"} | values))
+    except ViewError as error:
+        assert "\n" not in str(error)
+        return
+    path = tmp_path_factory.getbasetemp() / "odd.yaml"
+    recipe.save(path)
+    assert repr(Recipe.load(path)) == repr(recipe)      # as text: NaN in `where` is not itself

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from toy_corpus import make_corpus
 
 from sep_helpers import views
@@ -138,3 +140,35 @@ def test_what_is_no_table_is_refused(corpus, tmp_path, content):
     with pytest.raises(ViewError, match="view.csv is not a CSV table") as caught:
         read_csv(path, corpus)
     assert "\n" not in str(caught.value)
+
+
+def test_noise_and_rooms_come_back_too(corpus, tmp_path):
+    recipe = replace(RECIPE, noise_snr_db=[0, 5], noise_where={"category": "ann"},
+                     where={"category": ["dan", "eve"]}, rt60=[0.2, 0.5], target="direct")
+    table = views.write_view(tmp_path / "a.csv", corpus, recipe)
+    assert list(table) == [*COLUMNS, "room"] and (table.source == views.NOISE).sum() >= 6
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "a.csv", corpus), table)
+    pd.testing.assert_frame_equal(freeze(corpus, Recipe.load(tmp_path / "a.yaml")), table)
+
+
+CELL = (st.integers() | st.floats() | st.text(max_size=6) | st.none()
+        | st.sampled_from(["", "dan/0.flac", "test", "nan", "1e999", "-1", "51x42x28", "../x"]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(cells=st.lists(st.tuples(st.integers(0, 11), st.sampled_from([*COLUMNS, "room"]), CELL),
+                      min_size=1, max_size=3))
+def test_whatever_is_written_into_a_view_it_is_refused_or_can_be_mixed(
+        corpus, tmp_path_factory, cells):
+    table = freeze(corpus, RECIPE).assign(room="").astype(object)
+    for row, column, value in cells:
+        table.loc[row, column] = value
+    path = tmp_path_factory.getbasetemp() / "odd.csv"
+    table.to_csv(path, index=False)
+    try:
+        view = views.FrozenView(corpus, read_csv(path, corpus))
+    except ViewError as error:
+        assert "\n" not in str(error)
+        return
+    for item in view:
+        assert item["sources"].isfinite().all()
