@@ -59,7 +59,8 @@ class TCN(nn.Module):
         total = 0
         for block in self.blocks:
             residual, skip = block(x)
-            x, total = x + residual, total + skip
+            x = x + residual
+            total += skip
         return total if self.has_skip else x
 
 
@@ -129,9 +130,10 @@ class ConvTasNet(nn.Module):
     def decode(self, d: Tensor, time: int) -> Tensor:
         """(batch, source, frame, N) -> (batch, source, time): overlap-add of the filters (eq. 3).
 
-        With a hop of L / 2, a frame's first half meets the second half of the frame before.
+        With a hop of L / 2, a frame's first half meets the second half of the frame before. The
+        product goes frame by frame, source by source, as `masks` has left them in memory.
         """
-        frames = d @ self.decoder.weight.squeeze(1)                          # (..., frame, L)
+        frames = (d.transpose(1, 2) @ self.decoder.weight.squeeze(1)).transpose(1, 2)
         first, second = frames[..., : self.hop], frames[..., self.hop :]
         if not self.padded:      # the first and the last half frame are sound, too
             first, second = F.pad(first, (0, 0, 0, 1)), F.pad(second, (0, 0, 1, 0))

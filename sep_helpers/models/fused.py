@@ -125,7 +125,7 @@ def prelu_gradient(grad: Tensor, x: Tensor, slope: float, scratch: Tensor) -> Te
 
 def tap_gradients(grad: Tensor, p: Tensor, shape: Shape, P: int, scratch: Tensor):
     """For every tap, sum_t g_t p_u and sum_t g_t over the t whose frame u lies inside: (H, P)."""
-    time, dots, sums = len(grad), [], []
+    time, dots, sums, total = len(grad), [], [], grad.sum(0)
     for i in range(P):
         offset = (i - shape.before) * shape.dilation
         first, last = min(max(0, -offset), time), max(min(time, time - offset), 0)
@@ -135,7 +135,7 @@ def tap_gradients(grad: Tensor, p: Tensor, shape: Shape, P: int, scratch: Tensor
             dots.append(torch.mul(inside, seen, out=scratch[first:last]).sum(0))
         else:
             dots.append(p.new_zeros(p.shape[1]))
-        sums.append(inside.sum(0))
+        sums.append(total - grad[:first].sum(0) - grad[max(first, last):].sum(0))
     return torch.stack(dots, 1), torch.stack(sums, 1)
 
 
