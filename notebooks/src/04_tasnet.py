@@ -1401,6 +1401,9 @@ pd.DataFrame([
     for name, x in mended.items()
 ]).set_index("gains").round(1)
 
+# %% [markdown]
+# Listen with the player's *Match loudness* switched off (key M): the level is what this is about.
+
 # %%
 tracks = {"mixture": both, "soft voice, as it was": talk[1],
           "soft voice, peak matching": mended["peak matching"][1],
@@ -1408,7 +1411,7 @@ tracks = {"mixture": both, "soft voice, as it was": talk[1],
 player(tracks, rate, "Who was the soft one?")
 
 # %% [markdown]
-# (Leave the player's loudness matching off.) Peak matching makes everyone equally loud and leaves
+# Peak matching makes everyone equally loud and leaves
 # upside down what was upside down, so the parts no longer make a whole. Least squares brings both back;
 # `evaluation.separate` does that for you from now on. And the rest: most of it came from the loud
 # voice, so half of it is far too much for the soft one. Shared out by energy, it does no harm.
