@@ -7,9 +7,11 @@
 from sep_helpers.models import sizes
 from sep_helpers.models.config import NETWORKS, ConfigError, check, complete, read_config
 from sep_helpers.models.files import ModelFileError, load, read_card, save
+from sep_helpers.models.waveform import WaveformError
 
-__all__ = ["NETWORKS", "ConfigError", "ModelFileError", "build", "check", "complete",
-           "count_parameters", "load", "read_card", "read_config", "receptive_field", "save"]
+__all__ = ["NETWORKS", "ConfigError", "ModelFileError", "WaveformError", "build", "check",
+           "complete", "count_parameters", "load", "read_card", "read_config", "receptive_field",
+           "save"]
 
 
 def build(config: dict):

@@ -55,32 +55,35 @@ class Figures:
                             index=list(self.parameters)).fillna(0.0)
 
 
-def calculate(config: dict, batch: int = 1, seconds: float = 4.0) -> Figures:
+def calculate(config: dict, batch: int = 1, seconds: float = 4.0, device="cpu") -> Figures:
     """The figures of a whole config (see `models.check`; `models.complete` fills one up).
 
-    batch and seconds are the training step's. Raises ConfigError for a config that cannot be
-    built or is no TasNet's, ValueError for a batch or a length that is no step.
+    batch, seconds and device are the training step's. Raises ConfigError for a config that
+    cannot be built or is no TasNet's, ValueError for a batch or a length that is no step.
     """
     full = check(config)
     if "L" not in full:
         raise ConfigError(f"{full['name']} is no TasNet: the calculator knows networks of N "
                           "filters of L samples; models.count_parameters counts any network")
     return Figures(full, sizes.parameters(full), sizes.receptive_field(full), sizes.latency(full),
-                   sizes.multiply_adds(full), training_memory(full, batch, seconds), batch, seconds)
+                   sizes.multiply_adds(full), training_memory(full, batch, seconds, device), batch,
+                   seconds)
 
 
-def training_memory(config: dict, batch: int = 1, seconds: float = 4.0) -> int:
+def training_memory(config: dict, batch: int = 1, seconds: float = 4.0, device="cpu") -> int:
     """Bytes that a float32 training step with Adam holds at least: weights and activations.
 
     The activations are what the network itself keeps for its backward pass, weighed on two short
-    inputs and continued in a straight line; the loss, buffers and the libraries come on top.
+    inputs and continued in a straight line; the loss, the buffers of single operations and the
+    libraries come on top. A GPU takes other ways through a block and keeps more: name it as
+    `device` where there is one.
     """
     full = check(config)
     if batch < 1 or not 0 < seconds < math.inf:
         raise ValueError(f"a training step of {batch} mixtures of {seconds} s: take at least one "
                          "mixture, and a length above 0")
     with torch.random.fork_rng(devices=[]):
-        separator = NETWORKS[full["name"]](full)
+        separator = NETWORKS[full["name"]](full).to(device)
     hop = sizes.frame_hop(full)
     frames = max(2 ** full.get("X", 0), 2 * full.get("chunk", 0), 64)
     short, long = (kept_for_backward(separator, (1, n * frames * hop)) for n in (1, 2))
@@ -101,7 +104,7 @@ def kept_for_backward(separator: nn.Module, shape: tuple[int, int]) -> int:
         return tensor
 
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        mixture = torch.randn(shape)
+        mixture = torch.randn(shape).to(next(separator.parameters()).device)
         with torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor):
             estimates = separator(mixture)
     total = sum(kept.values())

@@ -14,12 +14,13 @@ from sep_helpers.models.conv_tasnet import DEFAULTS, ConvTasNet
 class FrameConv(nn.Module):
     """Convolution over a few frames, all channels with all, (batch, frame, N) -> the same.
 
-    Causal: the padding is all on the left, so a frame sees itself and the ones before.
+    Causal: the padding is all on the left, so a frame sees itself and the ones before. Without a
+    bias, so that silence stays silence from end to end.
     """
 
     def __init__(self, channels: int, taps: int, causal: bool):
         super().__init__()
-        self.conv = nn.Conv1d(channels, channels, taps)
+        self.conv = nn.Conv1d(channels, channels, taps, bias=False)
         self.padding = (taps - 1, 0) if causal else ((taps - 1) // 2, (taps - 1) // 2)
 
     def forward(self, x: Tensor) -> Tensor:

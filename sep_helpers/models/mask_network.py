@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sep_helpers.models.waveform import check_mixture
 from sep_helpers.stft import WINDOWS, STFTError, check_overlap, istft, stft
 
 COMPRESSION = 0.3      # of magnitudes: Ephrat et al., "Looking to listen", 2018, section 4
@@ -124,6 +125,7 @@ class MaskNetwork(nn.Module):
         return self.mask.apply(output, Y.mT.unsqueeze(1)).mT
 
     def forward(self, mixture: Tensor) -> Tensor:
+        check_mixture(mixture, self)
         level = mixture.square().mean(-1, keepdim=True).sqrt().clamp(min=LEAST_LEVEL)
         Y = stft(mixture / level, **self.frame)
         return level.unsqueeze(1) * istft(self.masked(Y), mixture.shape[-1], **self.frame)

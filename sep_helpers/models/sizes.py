@@ -16,7 +16,7 @@ def parameters(c: dict) -> dict[str, int]:
                 "layers": recurrent(N, c["H"], ways)
                 + (c["layers"] - 1) * recurrent(ways * c["H"], c["H"], ways),
                 "to_masks": (ways * c["H"] + 1) * S * N, "decoder": N * L}
-    B, deep = c["B"], c.get("depth", 0) * (c.get("taps", 0) * N * N + N + 1)
+    B, deep = c["B"], c.get("depth", 0) * (c.get("taps", 0) * N * N + 1)
     sizes = {"encoder": N * L, "deep_encoder": deep, "norm": 2 * N, "bottleneck": (N + 1) * B,
              "tcn": _separator(c), "activation": 1, "to_masks": ((c.get("Sc") or B) + 1) * S * N,
              "deep_decoder": deep, "decoder": N * L}

@@ -108,7 +108,7 @@ def _letters(network: nn.Module, rows: list) -> dict[str, int]:
     c = network.config
     letters = {key: value for key, value in c.items() if type(value) is int}
     letters |= {"batch": shapes["mixture"][0], "T": shapes["mixture"][1], "S": c["n_sources"],
-                "M": c.get("Sc") or c.get("B"), "W": 1 if network.causal else 2}
+                "M": c.get("Sc") or c.get("B"), "W": 1 if network.causal else 2}     # see _plain
     if "encode" in shapes:
         letters["K"] = shapes["encode"][1]
     if "tcn.paths.within" in shapes:
@@ -118,15 +118,24 @@ def _letters(network: nn.Module, rows: list) -> dict[str, int]:
 
 def _row(tensor: str, origin: str, shape: tuple, letters: dict) -> dict:
     paper, axes = {**STEPS, **MODULES}.get(origin, ("", ""))
+    if origin == "tcn" and not letters.get("Sc"):
+        paper = "last output"
     try:
         sizes = [_value(axis, letters) for axis in axes.split()]
     except KeyError:                          # a letter that this network does not have
         sizes = []
     if axes and tuple(sizes) != shape:        # not what the table knows under this name
         axes, sizes = "", []
-    return {"tensor": tensor, "paper": paper, "axes": axes.replace(" ", " x "),
+    axes = " x ".join(_plain(axis, letters) for axis in axes.split())
+    return {"tensor": tensor, "paper": paper, "axes": axes,
             "sizes": " x ".join(map(str, sizes)), "shape": shape,
             "numbers": torch.Size(shape).numel()}
+
+
+def _plain(axis: str, letters: dict) -> str:
+    """An axis in the network's own letters: M is Sc, or B without skips; W is one way or two."""
+    own = {"M": "Sc" if letters.get("Sc") else "B", "W*H": "2*H" if letters["W"] == 2 else "H"}
+    return own.get(axis, axis)
 
 
 def _value(axis: str, letters: dict) -> int:

@@ -23,6 +23,9 @@ def check_mixture(mixture: Tensor, separator: nn.Module) -> Tensor:
                             "(batch, time): average the channels, mixture.mean(1)")
     if not mixture.numel():
         raise WaveformError(f"the mixture is {shape}: there is no sample in it")
+    if mixture.device != weights.device:
+        raise WaveformError(f"the mixture is on {mixture.device}, the separator on "
+                            f"{weights.device}: mixture.to({str(weights.device)!r})")
     cast = torch.is_autocast_enabled(mixture.device.type) and mixture.is_floating_point()
     if mixture.dtype != weights.dtype and not cast:
         raise WaveformError(f"the mixture is {mixture.dtype}, the separator {weights.dtype}: give "
