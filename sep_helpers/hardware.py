@@ -45,7 +45,10 @@ def open_accelerator(device: str | torch.device | None, precision: str = "float3
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, PartialState
 
-    cpu = device is not None and torch.device(device).type == "cpu"
+    if device is None:       # accelerate joins processes on a CPU only where it is told to use it
+        cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    else:
+        cpu = torch.device(device).type == "cpu"
     if PartialState._shared_state:
         known = PartialState()
         if cpu and known.device.type != "cpu" or known.device.type == "cpu" and not cpu:

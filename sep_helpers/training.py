@@ -55,6 +55,8 @@ def fit(
     """
     accelerator = hardware.open_accelerator(device, settings.precision, say)
     leads = accelerator.is_main_process
+    if accelerator.num_processes > 1:
+        logs.quiet_but_for_the_first(accelerator.process_index)
     with ExitStack() as stack:
         loop = _begin(stack, accelerator, model, train_view, settings, folder, resume, facts,
                       say if leads else lambda line: None)
