@@ -7,10 +7,10 @@ import pandas as pd
 
 from sep_helpers import rooms
 from sep_helpers.audio import AudioError
+from sep_helpers.conversion import SILENCE_DB
 from sep_helpers.corpora import Corpus
 from sep_helpers.drawing import cut_db
 from sep_helpers.manifests import CorpusError
-from sep_helpers.own_folder import SILENCE_DB
 from sep_helpers.view_table import NOISE, ViewError, faults
 
 PROBLEMS = ["line", "mixture_id", "file", "fault"]
