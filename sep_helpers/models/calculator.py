@@ -43,7 +43,7 @@ class Figures:
             "receptive field": reach,
             "latency of the algorithm": wait,
             "multiply-adds a second of sound": f"{sum(self.multiply_adds.values()) / 1e9:.3g} G",
-            f"memory of a training step, {self.batch} x {self.seconds:g} s":
+            f"memory of a training step, {self.batch} x {self.seconds:g} s, at least":
                 f"{self.training_bytes / 1e6:,.0f} MB",
         }
         return pd.DataFrame({"figure": rows.values()}, index=pd.Index(rows, name="what"))
@@ -75,8 +75,8 @@ def training_memory(config: dict, batch: int = 1, seconds: float = 4.0, device="
 
     The activations are what the network itself keeps for its backward pass, weighed on two short
     inputs and continued in a straight line; the loss, the buffers of single operations and the
-    libraries come on top. A GPU takes other ways through a block and keeps more: name it as
-    `device` where there is one.
+    libraries come on top (4 s through the paper's best: 380 MB by this, a peak of 519 MB).
+    A GPU takes other ways through a block and keeps more: name it as `device` where there is one.
     """
     full = check(config)
     if batch < 1 or not 0 < seconds < math.inf:
