@@ -151,6 +151,34 @@ def test_global_norm_equals_its_equation():
     assert torch.allclose(norm(x), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_global_norm_of_an_input_that_wants_no_gradient(batch):
+    """torch's own gradient, channels last, crashes the process there."""
+    norm, x = GlobalNorm(6), torch.randn(batch, 11, 6)
+    weights = torch.randn_like(x)
+    gradients = [torch.autograd.grad((norm(y) * weights).sum(), [norm.weight, norm.bias])
+                 for y in (x, x.clone().requires_grad_())]
+    for fixed, free in zip(*gradients, strict=True):
+        assert torch.allclose(fixed, free, atol=1e-5)
+
+
+@pytest.mark.parametrize("frozen", [["encoder"], ["encoder", "norm", "bottleneck"], ["tcn"],
+                                    ["tcn.blocks.0.expand", "tcn.blocks.1.contract"]])
+@pytest.mark.parametrize("norm", ["gLN", "cLN", "BN"])
+def test_parts_may_be_frozen(frozen, norm):
+    """The others' gradients are what they are when nothing is frozen, the frozen have none."""
+    free, fixed, x = tiny(norm=norm), tiny(norm=norm), torch.randn(2, 300)
+    for name, p in fixed.named_parameters():
+        p.requires_grad_(not name.startswith(tuple(frozen)))
+    for model in (free, fixed):
+        model(x).square().sum().backward()
+    for (name, p), q in zip(fixed.named_parameters(), free.parameters(), strict=True):
+        if name.startswith(tuple(frozen)):
+            assert p.grad is None
+        else:
+            assert torch.allclose(p.grad, q.grad, rtol=1e-4, atol=1e-4 * q.grad.abs().max())
+
+
 def test_cumulative_norm_of_frame_k_is_the_global_norm_of_the_frames_so_far():
     cumulative, overall, x = CumulativeNorm(6), GlobalNorm(6), torch.randn(2, 9, 6)
     y = cumulative(x)

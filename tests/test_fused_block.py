@@ -96,6 +96,61 @@ def test_a_hook_or_a_replaced_layer_is_honoured():
     assert not torch.allclose(block(x)[0], before, atol=1e-2)
 
 
+@pytest.mark.parametrize("register", ["register_full_backward_hook",
+                                      "register_full_backward_pre_hook"])
+def test_a_hook_on_the_way_back_is_honoured(register):
+    block, seen = a_block(), []
+    getattr(block.depthwise, register)(lambda *args: seen.append(1))
+    torch.cat(block(torch.randn(1, 20, B, requires_grad=True)), -1).sum().backward()
+    assert seen == [1]
+
+
+def test_a_layer_of_the_same_name_is_another_layer():
+    class GlobalNorm(nn.LayerNorm):
+        pass
+
+    block, x = a_block(), torch.randn(1, 20, B)
+    block.act1, block.norm1 = nn.PReLU(20), GlobalNorm(H)      # torch's PReLU: a slope a channel
+    assert fused.of_block(block) is None
+    block.act1 = nn.PReLU()
+    assert torch.equal(torch.cat(block(x), -1), block.plain(x))
+
+
+@pytest.mark.parametrize("frozen", [["expand", "act1"], ["contract"], ["expand", "act1", "norm1",
+                                    "depthwise", "act2", "norm2"], ["act2"]])
+def test_parts_may_be_frozen(frozen):
+    """Here and in the readable form: None for the frozen, the same as ever for the others."""
+    block, x = a_block(dtype=torch.float64), torch.randn(2, 20, B, dtype=torch.float64)
+    for name, p in block.named_parameters():
+        p.requires_grad_(not name.startswith(tuple(frozen)))
+    found = []
+    for compute in (in_one_piece(block), block.plain):
+        block.zero_grad()
+        compute(x).square().sum().backward()
+        found.append([p.grad for p in block.parameters()])
+    for (name, _), mine, plain in zip(block.named_parameters(), *found, strict=True):
+        if name.startswith(tuple(frozen)):
+            assert mine is plain is None
+        else:
+            assert torch.allclose(mine, plain, rtol=1e-8, atol=1e-9)
+
+
+def test_a_second_derivative_is_refused_and_not_wrong():
+    x = torch.randn(1, 20, B, requires_grad=True)
+    (grad,) = torch.autograd.grad(a_block()(x)[0].square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.sum().backward()
+
+
+def test_a_compiler_gets_the_readable_form():
+    """torch.export takes the network whole: no number leaves the graph on the way."""
+    net = models.build(models.complete({"name": "conv_tasnet", "N": 16, "L": 8, "B": 6, "H": 10,
+                                        "Sc": 6, "X": 2, "R": 1})).eval()
+    exported = torch.export.export(net, (torch.randn(1, 100),)).module()
+    x = torch.randn(1, 100)
+    assert torch.allclose(exported(x), net(x), atol=1e-5)
+
+
 def test_silence_and_a_dead_norm_have_finite_gradients():
     block = a_block()
     block.norm2.weight.data.zero_(), block.act1.weight.data.fill_(1.0)

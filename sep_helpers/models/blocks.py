@@ -36,7 +36,12 @@ class GlobalNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return from_image(F.group_norm(as_image(x), 1, self.weight, self.bias, NORM_EPS))
+        if not (x.is_cpu and torch.is_grad_enabled()):
+            return from_image(F.group_norm(as_image(x), 1, self.weight, self.bias, NORM_EPS))
+        # Gain and shift outside: asked for their gradients alone, as behind a frozen layer, torch
+        # (2.11 and 2.13) ends the process with a segmentation fault where channels come last.
+        y = from_image(F.group_norm(as_image(x), 1, eps=NORM_EPS))
+        return torch.addcmul(self.bias, y, self.weight)
 
 
 class CumulativeNorm(nn.Module):
@@ -128,6 +133,8 @@ class TCNBlock(nn.Module):
     one product; with Sc = 0 there is no skip path and `skip` is empty. With gLN on a CPU the same
     is computed in one piece, see `fused`.
     """
+
+    LAYERS = (Pointwise, PReLU, GlobalNorm, DepthwiseConv, PReLU, GlobalNorm, Pointwise)
 
     def __init__(self, B: int, H: int, Sc: int, P: int, dilation: int, norm: str, causal: bool):
         super().__init__()

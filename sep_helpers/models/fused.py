@@ -26,9 +26,6 @@ from sep_helpers.models.products import outer_sum, product
 NORM_EPS = 1e-8
 
 
-STANDARD = ["Pointwise", "PReLU", "GlobalNorm", "DepthwiseConv", "PReLU", "GlobalNorm", "Pointwise"]
-
-
 class Weights(NamedTuple):
     """What a block holds, in the order of its layers; the slopes are numbers, shapes as there."""
 
@@ -217,10 +214,10 @@ def of_block(block) -> tuple[Shape, list[Tensor]] | None:
     """
     layers = (block.expand, block.act1, block.norm1, block.depthwise, block.act2, block.norm2,
               block.contract)
-    if [type(layer).__name__ for layer in layers] != STANDARD or any(
-            layer._forward_hooks or layer._forward_pre_hooks for layer in layers):
+    if tuple(map(type, layers)) != block.LAYERS or torch.nn.modules.module._has_any_global_hook():
         return None
-    if torch.nn.modules.module._has_any_global_hook():
+    if any(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks
+           or layer._backward_pre_hooks for layer in layers):
         return None
     conv = block.depthwise
     before = conv.taps - 1 if conv.causal else (conv.taps - 1) // 2

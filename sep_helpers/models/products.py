@@ -22,9 +22,12 @@ def from_image(image: Tensor) -> Tensor:
 
 
 def on_cpu(x: Tensor) -> bool:
-    """Whether the forms made for a CPU serve: there, in single or double precision."""
-    return (x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-            and not torch.is_autocast_enabled("cpu"))
+    """Whether the forms made for a CPU serve: there, in single or double precision.
+
+    A compiler (torch.compile, torch.export) gets the readable forms: it makes its own of them.
+    """
+    return (x.is_cpu and x.dtype in (torch.float32, torch.float64)
+            and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling())
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
