@@ -16,6 +16,7 @@ from sep_helpers.own_folder import draw_split, list_recordings
 
 CACHE_BYTES = 512 * 2**20   # how much of a corpus stays in RAM: 4.6 hours at 8 kHz
 PROBED = 256                # recordings whose headers are looked at where the manifest has samples
+MAX_RATE = 655_350          # Hz: of FLAC, which converted copies are
 WHO = {"speaker": "speaker", "category": "file", "stem": "track"}   # what must not change splits
 
 
@@ -139,13 +140,16 @@ def open_corpus(folder: str | Path, sample_rate: int = 8000, channels: int = 1,
     if channels not in (1, 2) or kind not in (None, *KINDS):
         raise CorpusError(f"channels={channels!r}, kind={kind!r}: channels are 1 or 2, kinds "
                           f"{', '.join(KINDS)}")
-    listed = (folder / "manifest.csv").exists()
+    if type(sample_rate) is not int or not 1 <= sample_rate <= MAX_RATE:
+        raise CorpusError(f"sample_rate={sample_rate!r} must be a whole number of Hz, 8000 for "
+                          f"instance, {MAX_RATE} at most")
+    given, listed = folder, (folder / "manifest.csv").exists()
     faults = []
     table, kind = read_manifest(folder) if listed else list_recordings(folder, kind, faults)
     intake = Intake(sample_rate, channels, silence=kind == "stem", faults=faults)
     if not listed or "samples" not in table or not _are_ready(folder, table, intake):
         folder, table = take_in(folder, table, intake, cache, thorough=not listed)
-    intake.report(folder)
+    intake.report(given)
     if table.category.nunique() < 2:
         raise CorpusError(f"{folder} has one {kind} only ({table.category[0]}): separation needs "
                           f"at least two {'voices' if kind == 'speaker' else 'kinds of sound'}, "

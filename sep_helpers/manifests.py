@@ -27,7 +27,7 @@ def read_manifest(folder: Path) -> tuple[pd.DataFrame, str]:
     """
     path = folder / "manifest.csv"
     try:
-        _refuse_ragged(path)
+        refuse_ragged(path)
         table = pd.read_csv(path, dtype=TEXT, keep_default_na=False, encoding="utf-8-sig")
     except (pd.errors.ParserError, UnicodeDecodeError, csv.Error, OSError) as error:
         said = " ".join(str(error).split())
@@ -68,7 +68,7 @@ def with_category(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     return table if "category" in table else table.assign(category=table[kind])
 
 
-def _refuse_ragged(path: Path) -> None:
+def refuse_ragged(path: Path) -> None:
     """Raise CorpusError for the first row with more or fewer fields than the head."""
     with open(path, encoding="utf-8-sig", newline="") as lines:
         rows = csv.reader(lines, strict=True)
@@ -87,7 +87,8 @@ def _refuse_ragged(path: Path) -> None:
 def _refuse(path: Path, faulty: pd.Series, fault: str) -> None:
     if len(faulty):
         more = f" (and {len(faulty) - 1} more)" if len(faulty) > 1 else ""
-        raise CorpusError(f"{path}, row {faulty.index[0] + 2}: {faulty.iloc[0]!r}{more} is {fault}")
+        value = str(faulty.iloc[0])
+        raise CorpusError(f"{path}, row {faulty.index[0] + 2}: {value!r}{more} is {fault}")
 
 
 def _refuse_lost(path: Path, files: pd.Series) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from sep_helpers.corpora import Corpus
 from sep_helpers.recipes import Recipe, ViewError
+from sep_helpers.view_table import refuse_noise
 
 
 @dataclass
@@ -23,9 +24,9 @@ class Pool:
 def candidates(corpus: Corpus, recipe: Recipe, noise: Corpus | None = None) -> Pool:
     """The recordings that the recipe may use.
 
-    Raises ViewError if they are too few, or at another rate than the recipe's.
+    Raises ViewError if they are too few, at another rate than the recipe's, or stereo in a room.
     """
-    _refuse_rate(corpus, recipe)
+    _refuse_form(corpus, recipe)
     corpus = split_by_files(corpus, recipe.files)
     table = corpus.select(split=recipe.split, heard=recipe.heard, **recipe.where)
     by_category = {str(name): rows for name, rows in table.groupby("category")}
@@ -95,13 +96,18 @@ def _noise(corpus: Corpus, recipe: Recipe, noise: Corpus | None) -> Pool | None:
     if noise is None and not recipe.noise_where:
         raise ViewError(f"recipe {recipe.name!r} asks for noise: give noise= a corpus of sounds, "
                         "or say with noise_where which recordings of this one are noise")
+    refuse_noise(corpus, noise)
     asked = replace(recipe, name=f"noise of {recipe.name}"[:60], heard=None, n_sources=1,
                     where=recipe.noise_where, categories=None, together=None, noise_snr_db=None,
-                    files=None)
+                    files=None, rt60=None)
     return candidates(noise or corpus, asked)
 
 
-def _refuse_rate(corpus: Corpus, recipe: Recipe) -> None:
+def _refuse_form(corpus: Corpus, recipe: Recipe) -> None:
     if recipe.sample_rate != corpus.sample_rate:
         raise ViewError(f"recipe {recipe.name!r} is for {recipe.sample_rate} Hz, {corpus.folder} "
                         f"is open at {corpus.sample_rate}: give both the same sample_rate")
+    if recipe.rt60 and corpus.channels > 1:
+        raise ViewError(f"recipe {recipe.name!r} asks for rooms, which are mono, but "
+                        f"{corpus.folder} is open in stereo: open it with channels=1, or leave "
+                        "rt60 out")

@@ -75,7 +75,7 @@ class Recipe:
         """Read a recipe from YAML. Raises ViewError for an unknown or missing key."""
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
             values = None
         if not isinstance(values, dict):
             raise ViewError(f"{path}: is no recipe: write a YAML file of lines like 'split: train'")

@@ -68,9 +68,10 @@ def spans(samples: int, length: int, policy: str = "segments", rng=None) -> list
     """
     if policy not in POLICIES:
         raise ViewError(f"no policy {policy!r}: choose one of {', '.join(POLICIES)}")
-    if length < 1 or samples < 1:
-        raise ViewError(f"cannot cut {samples} samples into segments of {length}: both are 1 or "
-                        "more")
+    if length < 1 or samples < 1 or length % 1 or samples % 1:
+        raise ViewError(f"cannot cut {samples} samples into segments of {length}: both are whole "
+                        "numbers, 1 or more: use round()")
+    samples, length = int(samples), int(length)
     return POLICIES[policy](samples, length, rng or np.random.default_rng(0))
 
 

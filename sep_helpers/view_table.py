@@ -5,6 +5,7 @@ corpus of the noise; a mixture may have several, one after the other. Mixtures i
 have one more column, `room` (see `rooms`), that says where everything stands.
 """
 
+import csv
 import os
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -16,6 +17,7 @@ import yaml
 
 from sep_helpers import rooms
 from sep_helpers.corpora import Corpus
+from sep_helpers.manifests import CorpusError, refuse_ragged
 from sep_helpers.recipes import ViewError
 
 NOISE = -1              # the source number of background noise
@@ -71,11 +73,13 @@ def read_csv(path: str | Path, corpus: Corpus, noise: Corpus | None = None) -> p
 def parse_csv(path: str | Path) -> pd.DataFrame:
     """The columns of a view, numbers as numbers (NaN where they are none), nothing else checked."""
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False)
+        refuse_ragged(Path(path))
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False,
+                            encoding="utf-8-sig")
     except OSError as error:
         raise ViewError(f"{path} cannot be read ({error.strerror}): check the name") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())      # pandas ends some of it with a new line
+    except (CorpusError, pd.errors.ParserError, csv.Error, UnicodeDecodeError) as error:
+        said = " ".join(str(error).removeprefix(f"{path}, ").split())   # pandas ends in new lines
         raise ViewError(f"{path} is not a CSV table ({said}): draw the view again") from None
     missing = [c for c in COLUMNS if c not in table]
     if missing:
@@ -97,6 +101,16 @@ def refuse_rate(path: str | Path, corpus: Corpus) -> None:
                             f"open at {corpus.sample_rate}: open it with sample_rate={rate}")
 
 
+def refuse_noise(corpus: Corpus, noise: Corpus | None) -> None:
+    """Refuse a corpus of noise that cannot be added to this corpus' sources. Raises ViewError."""
+    if noise is not None and noise.sample_rate != corpus.sample_rate:
+        raise ViewError(f"the noise in {noise.folder} is open at {noise.sample_rate} Hz, the "
+                        f"sources at {corpus.sample_rate}: give both the same sample_rate")
+    if noise is not None and noise.channels > corpus.channels:
+        raise ViewError(f"the noise in {noise.folder} is open in stereo, the sources in mono: open "
+                        "it with channels=1")
+
+
 def check(table: pd.DataFrame, corpus: Corpus, path: str | Path = "view",
           noise: Corpus | None = None) -> None:
     """Refuse the first line that the corpus cannot serve. Raises ViewError."""
@@ -111,6 +125,7 @@ def faults(table: pd.DataFrame, corpus: Corpus, noise: Corpus | None = None) -> 
     """Line of the CSV (the header is line 1) -> what is wrong with it, for every wrong line."""
     table = table.reset_index(drop=True)
     is_noise = table["source"] == NOISE
+    refuse_noise(corpus, noise)
     found = {}
     for lines, served, remedy in ((table[~is_noise], corpus, "draw the view again"),
                                   (table[is_noise], noise or corpus, "give noise= its corpus")):
@@ -149,7 +164,11 @@ def _of_a_line(table: pd.DataFrame, corpus: Corpus, remedy: str) -> list[tuple]:
          f"gain_db is {{gain_db}} for {{file}}: give at most {MAX_GAIN_DB:.0f} dB"),
         (table["split"] != file.map(known["split"]),
          "{file} is not for {split} in the corpus: it would leak, take another"),
+        (table["category"] != file.map(known["category"]),
+         "{file} is not of {category!r} in the corpus: correct the category"),
         (rooms_there.isin(bad_rooms), "room {room!r} is no room: see sep_helpers.rooms"),
+        (rooms_there.ne("") & (corpus.channels > 1),
+         "{file} is in a room, and rooms are mono: open the corpus with channels=1"),
     ]
 
 

@@ -82,6 +82,10 @@ def test_samples_that_are_no_number_are_refused(tmp_path):
                    "file,speaker,split,samples")
     with pytest.raises(CorpusError, match="row 3: 'many' is no number of samples"):
         open_corpus(tmp_path)
+    write_manifest(tmp_path, ["s0/0.wav,s0,train,1600", "s1/0.wav,s1,train,-1"],
+                   "file,speaker,split,samples")
+    with pytest.raises(CorpusError, match="row 3: '-1' is no number of samples"):
+        open_corpus(tmp_path)
 
 
 @pytest.mark.parametrize("samples", ["0", "-3", "1.5", "nan", "", "1e300", "inf"])

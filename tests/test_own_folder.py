@@ -111,6 +111,9 @@ def test_an_unknown_kind_or_form_is_refused(tmp_path):
         open_corpus(own, kind="voice")
     with pytest.raises(CorpusError, match="channels=6"):
         open_corpus(own, channels=6)
+    for rate in (0, -8000, 7999.5, "8000", True, None):
+        with pytest.raises(CorpusError, match=f"sample_rate={rate!r} must be a whole number"):
+            open_corpus(own, sample_rate=rate)
 
 
 def drawn(speakers, recordings, seed=0):

@@ -97,11 +97,14 @@ def test_stems_of_a_mixture_come_from_one_track():
     ({"split": "val", "categories": 5}, "no 'c00' for split='val': there are no recordings"),
     ({"together": "track"}, "together='track' is no column: there are file, category, split"),
     ({"sample_rate": 16000}, "is for 16000 Hz, nowhere is open at 8000"),
+    ({"rt60": [0.2, 0.3]}, "asks for rooms, which are mono, but nowhere is open in stereo"),
     ({"noise_snr_db": [0, 5]}, "asks for noise: give noise= a corpus of sounds, or say with"),
     ({"noise_snr_db": [0, 5], "noise_where": {"category": "rain"}},
      "recipe 'noise of a': 1 sources need as many categories, but nowhere has 0"),
 ])
-def test_what_there_is_not(sounds, change, message):
+def test_what_there_is_not(sounds, change, message, monkeypatch):
+    if "stereo" in message:
+        monkeypatch.setattr(sounds, "channels", 2)
     with pytest.raises(ViewError, match=message):
         candidates(sounds, replace(Recipe("a", "train"), **change))
 

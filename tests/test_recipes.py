@@ -93,7 +93,7 @@ def test_what_cannot_be_drawn_is_refused_when_it_is_made(change, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- train", "words", "\t:"])
+@pytest.mark.parametrize("text", ["a: [1", "- train", "words", "\t:", "a: " + 2000 * "["])
 def test_a_file_that_is_no_recipe_is_named(tmp_path, text):
     (tmp_path / "r.yaml").write_text(text)
     for path in (tmp_path / "r.yaml", tmp_path / "missing.yaml"):

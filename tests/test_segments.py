@@ -113,5 +113,7 @@ def test_what_cannot_be_cut_is_refused(corpus):
         spans(10, 4, "half")
     with pytest.raises(ViewError, match="cannot cut 10 samples into segments of 0"):
         spans(10, 0)
+    with pytest.raises(ViewError, match="segments of 4.5: both are whole numbers"):
+        spans(10, 4.5)
     with pytest.raises(ViewError, match="policy 'drop_last' leaves nothing"):
         segment(whole(corpus, "test"), 20_000, "drop_last")

@@ -80,6 +80,8 @@ def test_other_columns_and_orders_are_fine(corpus, table, tmp_path):
     ("mixture_id", "", "the line has no mixture_id"),
     ("start", 1e30, "does not fit into"),
     ("split", "train", "is not for train in the corpus: it would leak"),
+    ("category", "martian", "is not of 'martian' in the corpus: correct the category"),
+    ("category", "", "is not of '' in the corpus"),
 ])
 def test_wrong_line_is_named(corpus, table, tmp_path, column, value, message):
     table[column] = table[column].astype(object)
@@ -131,6 +133,37 @@ def test_a_view_without_lines_or_without_a_file(corpus, table, tmp_path):
 def test_missing_columns_are_named(corpus, table, tmp_path):
     said = refusal(corpus, table.drop(columns=["start", "gain_db"]), tmp_path / "view.csv")
     assert "columns start, gain_db are missing: a view has mixture_id, split" in said
+
+
+def test_a_row_with_a_field_too_many_or_a_column_twice_is_named(corpus, table, tmp_path):
+    path, good = tmp_path / "view.csv", table.to_csv(index=False)
+    for text, fault in ((good + "a,b,c\n", "line 14: 3 fields, the head has 10"),
+                        (good.replace("\ntest", "\nx,test"), "line 2: 11 fields"),
+                        (good.replace(",offset,", ",file,"), "has the column 'file' twice")):
+        path.write_text(text)
+        with pytest.raises(ViewError, match=fault):
+            read_csv(path, corpus)
+    path.write_text(good, encoding="utf-8-sig")         # as a spreadsheet writes it
+    pd.testing.assert_frame_equal(read_csv(path, corpus), table)
+
+
+@pytest.mark.parametrize("change, fault", [({"sample_rate": 16000}, "open at 16000 Hz, the sourc"),
+                                           ({"channels": 2}, "in stereo, the sources in mono")])
+def test_noise_of_another_rate_or_in_stereo_is_refused(corpus, table, change, fault):
+    noise = corpus.with_split(corpus.table.split)
+    noise.__dict__ |= change
+    for refuse in (lambda: views.FrozenView(corpus, table, noise),
+                   lambda: freeze(corpus, replace(RECIPE, noise_snr_db=[0, 5]), noise)):
+        with pytest.raises(ViewError, match=fault):
+            refuse()
+
+
+def test_rooms_are_not_stereo(corpus, table):
+    stereo = corpus.with_split(corpus.table.split)
+    stereo.channels = 2
+    roomy = table.assign(room="51x42x28 0.31 25,21,15 11,30,16")
+    assert faults(roomy, corpus) == {}
+    assert "is in a room, and rooms are mono" in faults(roomy, stereo)[2]
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n3,4,5\n", b'"a,b\n1', b"\xff\xfe\x00file"])

@@ -346,6 +346,8 @@ def test_or_is_left_out_named_and_counted(broken, workers, capfd):
 def test_a_batch_of_which_nothing_is_left_is_refused(corpus):
     with pytest.raises(ViewError, match="no mixture of the batch can be read: a: gone"):
         collate([{"id": "a", "fault": "a: gone"}])
+    with pytest.raises(ViewError, match="no mixture of the batch can be read: it is empty"):
+        collate([])
 
 
 def test_mixtures_of_two_and_three_do_not_make_a_batch(corpus):
