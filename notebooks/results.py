@@ -50,12 +50,17 @@ def results_table(root: Path) -> str:
 
 
 def bench_table(root: Path) -> str:
-    """The stored bench figures, with the machine they come from."""
+    """The stored bench figures, a table for each machine they come from."""
     found = [json.loads(path.read_text(encoding="utf-8"))
              for path in sorted((root / "assets" / "figures" / "bench").glob("*.json"))]
-    return markdown(["bench", "times as fast as", "ratio", "goal", "machine"],
-                    [[b["name"], b["peer"], f"{b['median']:.2f}", f"{b['goal']:g}", b["machine"]]
-                     for b in found])
+    tables = []
+    for machine in dict.fromkeys(b["machine"] for b in found):
+        rows = [[b["name"], b["peer"], f"{b['median']:.2f}",
+                 f"{min(b['ratios']):.2f} to {max(b['ratios']):.2f}", f"{b['goal']:.3g}"]
+                for b in found if b["machine"] == machine]
+        tables.append(markdown(["bench", "against", "ratio", "rounds", "goal"], rows)
+                      + f"\nMeasured on: {machine}.\n")
+    return "\n".join(tables)
 
 
 def commands_table(root: Path) -> str:
