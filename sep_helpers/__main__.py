@@ -54,8 +54,16 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if not type(error).__module__.startswith("sep_helpers."):
             raise
-        print(f"{args.command}: {error}", file=sys.stderr)
+        print(f"{args.command}: {_said(error)}", file=sys.stderr)
         return 1
+
+
+def _said(error: Exception) -> str:
+    """What an error says; of one that a loader's worker process passed on, without its traceback.
+    """
+    said = str(error).strip()
+    passed_on = said.startswith(f"Caught {type(error).__name__} in DataLoader worker")
+    return said.splitlines()[-1].partition(": ")[2] if passed_on else said
 
 
 if __name__ == "__main__":

@@ -69,9 +69,10 @@ def download(urls: list[str], path: str | Path, **options) -> Received:
     A file that is there already is taken if its checksum is right. Raises DownloadError.
     """
     wanted = Request(list(urls), Path(path), **options)
-    for url in wanted.urls:
-        if not url.startswith(("https://", "http://")):
-            raise DownloadError(f"{url}: not a web address: it must begin with https://")
+    if wanted.checksum and not wanted.checksum.startswith(("md5:", "sha256:")):
+        raise DownloadError(f"{wanted.checksum!r} is no checksum: write md5:... or sha256:...")
+    for url in (u for u in wanted.urls if not u.startswith(("https://", "http://"))):
+        raise DownloadError(f"{url}: not a web address: it must begin with https://")
     if wanted.path.exists():
         return _there_already(wanted)
     try:

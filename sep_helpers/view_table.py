@@ -56,7 +56,8 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> None:
         table.to_csv(draft, index=False, lineterminator="\n")
         os.replace(draft, path)
     except OSError as error:
-        raise ViewError(f"{path}: could not be written ({error}): is the disk full?") from error
+        raise ViewError(f"{path}: could not be written ({error.strerror or error}): "
+                        "is the disk full?") from error
     finally:
         with suppress(OSError):
             draft.unlink()

@@ -38,11 +38,30 @@ from sep_helpers.view_table import (  # noqa: F401
 
 def write_view(path: str | Path, corpus: Corpus, recipe: Recipe,
                noise: Corpus | None = None) -> pd.DataFrame:
-    """Draw a frozen view: its CSV at `path`, its recipe beside it as .yaml; returns the table."""
+    """Draw a frozen view: its CSV at `path`, its recipe beside it as .yaml; returns the table.
+
+    A recipe of the same content that lies there already is left as somebody wrote it; another one
+    is replaced together with its view. Raises ViewError for a file that this would destroy.
+    """
+    path, beside = Path(path), Path(path).with_suffix(".yaml")
+    if path.suffix in (".yaml", ".yml"):
+        raise ViewError(f"{path} is the name of a recipe: give the view a name in .csv")
+    there = beside.exists() and _is_recipe(beside, recipe)
+    if beside.exists() and not there and not path.exists():
+        raise ViewError(f"{beside} has no view beside it and would be overwritten: give the view "
+                        "another name")
     table = freeze(corpus, recipe, noise)
     write_csv(table, path)
-    recipe.save(Path(path).with_suffix(".yaml"))
+    if not there:
+        recipe.save(beside)
     return table
+
+
+def _is_recipe(path: Path, recipe: Recipe) -> bool:
+    try:
+        return Recipe.load(path) == recipe
+    except ViewError:
+        return False
 
 
 def open_view(path: str | Path, corpus: Corpus, noise: Corpus | None = None,

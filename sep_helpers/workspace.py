@@ -87,11 +87,19 @@ class Workspace:
     drive: Path | None = None  # where Drive is mounted, when `folder` lies on it
 
     def corpus(self):
-        """The embedded corpus, or the learner's own in the folder that SEP_CORPUS names."""
+        """The embedded corpus, or the learner's own in the folder that SEP_CORPUS names.
+
+        Raises WorkspaceError for one that is not of voices, which are what the notebooks separate.
+        """
         from sep_helpers import corpora
 
         own = os.environ.get("SEP_CORPUS")
-        return corpora.open_corpus(own) if own else corpora.embedded()
+        corpus = corpora.open_corpus(own) if own else corpora.embedded()
+        if corpus.kind != "speaker":
+            raise WorkspaceError(
+                f"SEP_CORPUS={own}: holds recordings by {corpus.kind}, the notebooks take voices, "
+                f"a folder a speaker: open these with corpora.open_corpus({own!r}) instead")
+        return corpus
 
     def run_folder(self, name: str) -> Path:
         """The folder of one training run, made when it is not there yet.

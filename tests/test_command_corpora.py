@@ -40,6 +40,8 @@ def test_what_goes_wrong_is_one_line(web, tmp_path, capsys):
             (["fsdd", "--url", web.url("/b.tar.gz")], "the server says 404"),
             (["fsdd", "--url", web.url("/a.tar.gz")], "but a web page"),
             (["fsdd", "--url", web.url("/a.tar.gz"), "--checksum", "md5:00"], "wrong checksum"),
+            (["fsdd", "--url", web.url("/a.tar.gz"), "--checksum", "crc:1"], "is no checksum: wri"),
+            (["fsdd", "--url", web.url("/a.tar.gz"), "--checksum", "md5"], "'md5' is no checksum"),
             (["fsdd", "--archive", str(tmp_path / "no.zip")], "no.zip is not there")]:
         assert main(["corpora", "fetch", *arguments, "--to", str(tmp_path / "data")]) == 1
         lines = capsys.readouterr().err.splitlines()

@@ -4,10 +4,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+from torch.utils.data import DataLoader
 
-from sep_helpers import commands
+from sep_helpers import commands, runs
 from sep_helpers.__main__ import commands as commands_of
 from sep_helpers.__main__ import examples, main, parser
+from sep_helpers.views import ViewError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,8 +36,6 @@ def test_an_unknown_command_is_refused_with_those_there_are(capsys):
 
 
 def test_the_packages_own_error_is_one_line_and_exit_code_1(monkeypatch, capsys):
-    from sep_helpers import runs
-
     class Broken(ValueError):
         __module__ = "sep_helpers.runs"
 
@@ -47,9 +47,23 @@ def test_the_packages_own_error_is_one_line_and_exit_code_1(monkeypatch, capsys)
     assert capsys.readouterr().err == "runs: x: is damaged: delete it\n"
 
 
-def test_an_error_of_somebody_else_is_not_hidden(monkeypatch):
-    from sep_helpers import runs
+class Unreadable:
+    """A data set that the package refuses to read."""
 
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        raise ViewError(f"mixture {index}: rain/00.flac is damaged: fetch it again")
+
+
+def test_an_error_in_a_loaders_worker_is_one_line_too(monkeypatch, capsys):
+    monkeypatch.setattr(runs, "board", lambda folder: list(DataLoader(Unreadable(), num_workers=1)))
+    assert main(["runs", "x"]) == 1
+    assert capsys.readouterr().err == "runs: mixture 0: rain/00.flac is damaged: fetch it again\n"
+
+
+def test_an_error_of_somebody_else_is_not_hidden(monkeypatch):
     monkeypatch.setattr(runs, "board", lambda folder: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["runs", "x"])

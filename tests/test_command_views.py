@@ -26,6 +26,26 @@ def test_draw_writes_the_view_and_its_recipe(corpus, tmp_path, capsys):
     assert len(open_view(out, corpus)) == 4
 
 
+def test_a_recipe_that_somebody_wrote_is_not_lost(corpus, tmp_path, capsys):
+    own, given = tmp_path / "a.yaml", ["--corpus", str(corpus.folder)]
+    own.write_text("# my words\nname: a\nsplit: test\nn_mixtures: 3\n")
+    other = tmp_path / "b.yaml"
+    other.write_text(own.read_text().replace("3", "4"))
+    drawn = str(tmp_path / "a.csv")
+    for arguments, words in (([str(own), str(own)], "is the name of a recipe"),
+                             ([str(other), drawn], "a.yaml has no view beside it and would be"),
+                             ([str(own), drawn, "--mixtures", "2"], "another name than its recip")):
+        assert main(["views", "draw", *arguments, *given]) == 1
+        said = capsys.readouterr().err
+        assert words in said and said.count("\n") == 1
+    assert main(["views", "draw", str(own), drawn, *given]) == 0
+    assert own.read_text().startswith("# my words")
+    assert main(["views", "draw", str(own), drawn, "--mixtures", "2", *given]) == 1
+    assert own.read_text().startswith("# my words")
+    assert main(["views", "draw", str(other), drawn, *given]) == 0      # drawn anew, recipe and all
+    assert Recipe.load(own).n_mixtures == 4 == len(open_view(drawn, corpus))
+
+
 def test_check_names_every_fault_and_fails(corpus, tmp_path, capsys):
     recipe, out = tmp_path / "a.yaml", tmp_path / "a.csv"
     Recipe("a", "test", n_mixtures=6).save(recipe)

@@ -140,12 +140,19 @@ def test_machine_is_one_line_with_cores_and_versions():
 
 def test_corpus_is_the_learners_own_when_set(monkeypatch, ws):
     corpora = types.ModuleType("sep_helpers.corpora")
-    corpora.embedded, corpora.open_corpus = lambda: "embedded", lambda folder: f"opened {folder}"
+    def opened(folder):
+        return types.SimpleNamespace(kind="stem" if "music" in folder else "speaker", folder=folder)
+
+    corpora.embedded, corpora.open_corpus = lambda: opened("embedded"), opened
     monkeypatch.setitem(sys.modules, "sep_helpers.corpora", corpora)
     monkeypatch.setattr("sep_helpers.corpora", corpora, raising=False)
-    assert ws.corpus() == "embedded"
+    assert ws.corpus().folder == "embedded"
     monkeypatch.setenv("SEP_CORPUS", "/my/voices")
-    assert ws.corpus() == "opened /my/voices"
+    assert ws.corpus().folder == "/my/voices"
+    monkeypatch.setenv("SEP_CORPUS", "/my/music")
+    with pytest.raises(WorkspaceError, match="SEP_CORPUS=/my/music: .* by stem, .* voices") as said:
+        ws.corpus()
+    assert "\n" not in str(said.value)
 
 
 # --- artifacts

@@ -49,14 +49,19 @@ def draw(args) -> None:
     """Write the view and its recipe."""
     from dataclasses import replace
 
-    from sep_helpers.views import Recipe, write_view
+    from sep_helpers.views import Recipe, ViewError, write_view
 
     recipe = Recipe.load(args.recipe)
+    asked = recipe
     if args.mixtures is not None:
         recipe = replace(recipe, n_mixtures=args.mixtures)
     if recipe.speed:
         print(f"speed={recipe.speed} is for live views: drawn without")
         recipe = replace(recipe, speed=0.0)
+    beside = Path(args.out).with_suffix(".yaml")
+    if recipe != asked and beside.exists() and beside.samefile(args.recipe):
+        raise ViewError(f"{beside} would be overwritten with what was drawn: give the view another "
+                        "name than its recipe")
     _make_folder(Path(args.out).parent)
     table = write_view(args.out, *_corpora(args, recipe.sample_rate, recipe))
     print(f"{args.out}: {table['mixture_id'].nunique()} mixtures, {len(table)} lines, "
@@ -132,7 +137,7 @@ def _open(args, path: str) -> tuple:
     is_recipe = Path(path).suffix in (".yaml", ".yml")
     beside = Path(path) if is_recipe else Path(path).with_suffix(".yaml")
     recipe = Recipe.load(beside) if is_recipe or beside.exists() else None
-    rate = recipe.sample_rate if recipe else args.rate or 8000
+    rate = recipe.sample_rate if recipe else 8000 if args.rate is None else args.rate
     corpus, _, noise = _corpora(args, rate, recipe)
     if recipe:
         corpus = split_by_files(corpus, recipe.files)
