@@ -6,10 +6,15 @@ what was given (one line says what), 2 the command was not understood, 130 inter
 
 import argparse
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 
 from sep_helpers import __version__
 from sep_helpers.commands import COMMANDS
+from sep_helpers.logs import LOG
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,11 +48,28 @@ def _actions():
     return next(action for action in parser()._actions if action.dest == "command")
 
 
+@contextmanager
+def _own_warnings_as_lines() -> Iterator[None]:
+    """Log the package's own warnings as they are worded, without Python's file and source line."""
+    here = Path(__file__).parent
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message, category, filename, *more):
+            if Path(filename).is_relative_to(here):
+                LOG.warning("%s", message)
+            else:
+                others(message, category, filename, *more)
+        warnings.showwarning = show
+        yield
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the package's own errors become one line on stderr and exit code 1."""
     args = parser().parse_args(argv)
     try:
-        return args.run(args) or 0
+        with _own_warnings_as_lines():
+            return args.run(args) or 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -66,7 +66,9 @@ def load(path: str | Path) -> dict:
             warnings.warn(f"{faults[0]}; going on from {candidate.name}, one save earlier",
                           stacklevel=2)
         return state
-    raise CheckpointError(faults[0] if faults else f"{path}: there is no checkpoint: train first")
+    raise CheckpointError(
+        f"{faults[0]}: bring back a whole copy, or start anew (resume=False), which keeps what is "
+        "there" if faults else f"{path}: there is no checkpoint: train first")
 
 
 def exists(path: str | Path) -> bool:
@@ -144,7 +146,9 @@ def read(path: Path) -> dict:
     try:
         if zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip():
             raise CheckpointError(f"{path}: is damaged, its checksums do not fit")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")      # torch's remarks on pickles; the verdict is below
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise CheckpointError(
             f"{path}: is no checkpoint of tensors and plain values, it could run code when "

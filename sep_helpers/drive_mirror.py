@@ -146,6 +146,9 @@ class Mirror:
             self._drop_old()
         except OSError as error:
             self._in_trouble(error)
+            with suppress(OSError):          # a full one may be full of our own older copies
+                if not self.taken:
+                    self._drop_old()
 
     def _refuse_company(self, number: int) -> None:
         """Two machines may not write one run's home; nor may an older state push out a newer."""

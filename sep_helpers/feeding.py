@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from sep_helpers import hardware, objectives
 from sep_helpers.settings import Settings
-from sep_helpers.views import collate
+from sep_helpers.views import ViewError, collate
 
 
 @torch.inference_mode()
@@ -14,25 +14,33 @@ def measure(model: nn.Module, view: Dataset, batch: int = 8, device="cpu", accel
             ) -> tuple[Tensor, Tensor]:
     """SI-SNR in dB of each mixture of a view, and its best permutation: (n,), (n, source).
 
-    The mode is put back. With an accelerator the processes share the mixtures.
+    The mode is put back. With an accelerator the processes share the mixtures. Those that a view
+    with `skip` leaves out are missing here, too. Raises ViewError for a view without mixtures.
     """
+    if not len(view):
+        raise ViewError("the view holds no mixtures: nothing can be measured on it")
     ranks, rank = hardware.position(accelerator)
     was_training = model.training
     model.eval()
     mine, found_here = range(rank, len(view), ranks), []
-    for items in DataLoader(Subset(view, mine), batch_size=batch, collate_fn=collate,
-                            generator=torch.Generator()):
+    loader = DataLoader(Subset(view, mine), batch_size=batch, collate_fn=_with_places,
+                        generator=torch.Generator())
+    for first, (places, items) in zip(range(0, len(mine), batch), loader, strict=True):
         estimates = model(items["mixture"].to(device))
         value, permutation = objectives.score(estimates, items["sources"].to(device),
                                               items["lengths"])
-        found_here += zip(value.cpu(), permutation.cpu(), strict=True)
+        numbers = [mine[first + place] for place in places]
+        found_here += zip(numbers, value.cpu(), permutation.cpu(), strict=True)
     model.train(was_training)
     if ranks > 1:
-        numbered = [(i, *pair) for i, pair in zip(mine, found_here, strict=True)]
-        found_here = [pair for _, *pair in sorted(hardware.gathered(accelerator, numbered),
-                                                  key=lambda entry: entry[0])]
-    values, permutations = zip(*found_here, strict=True)
+        found_here = sorted(hardware.gathered(accelerator, found_here), key=lambda found: found[0])
+    _, values, permutations = zip(*found_here, strict=True)
     return torch.stack(values).clone(), torch.stack(permutations).clone()
+
+
+def _with_places(items: list[dict]) -> tuple[list[int], dict]:
+    """Where in the list the mixtures that could be read stand, and their batch."""
+    return [place for place, item in enumerate(items) if "fault" not in item], collate(items)
 
 
 def validate(model: nn.Module, view: Dataset, batch: int = 8, device="cpu") -> float:

@@ -53,7 +53,7 @@ def board(folder: str | Path, sort: str | None = None) -> pd.DataFrame:
             "parameters": facts.get("parameters"), "origin": facts.get("origin", "yours"),
         })
     keys = sorted({key for config in configs for key in config})
-    differ = [key for key in keys if len({str(config.get(key)) for config in configs}) > 1
+    differ = [key for key in keys if len({str(config.get(key)) for config in configs if config}) > 1
               and key not in ("training.seed", "training.epochs")]
     rows = [{"run": row["run"], **{key: config.get(key) for key in differ}, **row}
             for row, config in zip(rows, configs, strict=True)]

@@ -139,14 +139,17 @@ class Run:
         self.record = {**self.record, **{k: saved[k] for k in RECORD if k in saved}}
         self.record["facts"] = {**given, **(saved.get("facts") or {})}
         if lines:
+            self.load()                 # cannot be gone on with? then nothing has been changed yet
             self.say(f"going on with new settings: {'; '.join(lines)}")
             self.record["changes"] = [*self.record["changes"], {"settings": lines}]
 
     def _start_anew(self, old: dict, lines: list[str], weights: bool) -> None:
-        state = checkpoints.load(self.last) if checkpoints.exists(self.last) else {}
+        state: dict = {}
+        with suppress(CheckpointError):              # damaged ones do not stand in the way
+            state = checkpoints.load(self.last)
         if weights:
-            kept = checkpoints.load(self.best) if checkpoints.exists(self.best) else state
-            self.weights = kept.get("model")
+            kept = next(filter(checkpoints.exists, (self.best, self.last)), None)
+            self.weights = checkpoints.load(kept).get("model") if kept else None
             self.record["facts"]["adopted"] = lines
         self.record["base"] = state.get("number", 0) + 1
         number = 1 + len(list(self.folder.glob("earlier_*")))

@@ -53,6 +53,8 @@ def fit(
     False for a sitting that ended early. Raises TrainingError for a loss that is not finite or too
     little memory, CheckpointError for a folder that cannot be used, LockError for one in use.
     """
+    if not len(val_view):
+        raise TrainingError("nothing to validate on: the validation view is empty (data.n_val)")
     accelerator = hardware.open_accelerator(device, settings.precision, say)
     leads = accelerator.is_main_process
     if accelerator.num_processes > 1:
@@ -84,10 +86,14 @@ def _begin(stack: ExitStack, accelerator, model, train_view, settings, folder, r
 
     def open_run() -> tuple[dict | None, dict | None]:
         nonlocal run
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        stack.enter_context(run_lock.held(folder))
-        stack.enter_context(logs.into(folder))
-        run = Run(folder, run_config(model, train_view, settings), resume, noted, say)
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            stack.enter_context(run_lock.held(folder))
+            stack.enter_context(logs.into(folder))
+            run = Run(folder, run_config(model, train_view, settings), resume, noted, say)
+        except OSError as error:
+            raise checkpoints.CheckpointError(f"{folder}: cannot be a run folder ({error}): "
+                                              "choose another one") from error
         return run.load(), run.weights
 
     stack.enter_context(sitting.listening())

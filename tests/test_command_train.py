@@ -146,3 +146,23 @@ def test_the_board_sorts_and_draws(config, tmp_path, capsys):
     assert picture.stat().st_size > 10000
     assert main(["runs", str(tmp_path / "runs"), "--sort", "beauty"]) == 1
     assert "no column 'beauty'" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_said_in_one_line_and_in_the_log(config, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    main(["train", config, str(folder)])
+    (folder / "last.pt").write_bytes((folder / "last.pt").read_bytes()[:1000])
+    capsys.readouterr()
+    assert main(["train", config, str(folder)]) == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "truncated or damaged; going on from last.pt.previous" in said
+    assert "WARNING" in (folder / "run.log").read_text()
+
+
+def test_a_file_in_the_place_of_the_folder_is_one_line(config, tmp_path, capsys):
+    (tmp_path / "file").write_text("x")
+    assert main(["train", config, str(tmp_path / "file")]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "cannot be a run folder" in said
+    assert main(["train", config, str(tmp_path / "new"), "--set", "data.n_val=0"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

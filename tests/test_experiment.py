@@ -121,7 +121,8 @@ def slurm(tmp_path, finished, **env):
     tools.mkdir()
     for name, text in {
         "srun": 'shift; exec "$@"', "scontrol": '[ "$1" = show ] && echo node7 || echo "again $2"',
-        "accelerate": 'echo "accelerate $*"; ' + (f"touch {tmp_path}/finished" if finished else ""),
+        "accelerate": 'echo "cpu=${ACCELERATE_USE_CPU:-} accelerate $*"; '
+                      + (f"touch {tmp_path}/finished" if finished else ""),
     }.items():
         (tools / name).write_text(f"#!/bin/bash\n{text}\n")
         (tools / name).chmod(0o755)
@@ -144,3 +145,9 @@ def test_the_slurm_script_starts_one_process_a_gpu_and_queues_again(tmp_path):
 def test_the_slurm_script_stops_when_the_training_is_over(tmp_path):
     said = slurm(tmp_path, finished=True, SLURM_JOB_NUM_NODES="1")
     assert "--cpu --num_machines 1" in said and "again" not in said
+
+
+def test_the_slurm_script_joins_machines_without_a_gpu(tmp_path):
+    said = slurm(tmp_path, finished=True)                       # with --cpu each would train alone
+    assert "cpu=true accelerate launch --multi_gpu --num_machines 2" in said
+    assert "--num_processes 2" in said and "--cpu" not in said

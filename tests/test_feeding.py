@@ -6,8 +6,10 @@ import pytest
 import torch
 from toy_training import setting, tones
 
+from sep_helpers import hardware
 from sep_helpers.feeding import batches, measure, validate
 from sep_helpers.settings import Settings
+from sep_helpers.views import ViewError
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +64,35 @@ def test_a_view_is_measured_in_its_order_in_eval_mode(data):
     alone = torch.stack([measure(model, torch.utils.data.Subset(val, [i]))[0][0] for i in range(4)])
     assert torch.allclose(values, alone, atol=1e-4)
     assert validate(model, val, 3) == pytest.approx(values.mean().item())
+
+
+class Holes(torch.utils.data.Dataset):
+    """A view of which some mixtures cannot be read, as one with `skip` gives them."""
+
+    def __init__(self, view, holes):
+        self.view, self.holes = view, holes
+
+    def __len__(self):
+        return len(self.view)
+
+    def __getitem__(self, i):
+        return {"id": str(i), "fault": "cannot be read"} if i in self.holes else self.view[i]
+
+
+def test_mixtures_left_out_do_not_shift_the_others(data, monkeypatch):
+    model, _, val = data
+    whole, permutations = measure(model, val)
+    holed = Holes(val, holes=(0,))
+    value, permutation = measure(model, holed, batch=3)
+    assert torch.allclose(value, whole[1:], atol=1e-4) and permutation.equal(permutations[1:])
+    given = []
+    monkeypatch.setattr(hardware, "gathered", lambda _, found: given.extend(found) or found)
+    for rank in (0, 1):                        # this process's own mixtures, under their numbers
+        measure(model, holed, batch=3, accelerator=one_of(2, rank))
+    assert [number for number, *_ in given] == [2, 1, 3]
+    assert torch.allclose(torch.stack([v for _, v, _ in given]), whole[[2, 1, 3]], atol=1e-4)
+
+
+def test_an_empty_view_is_refused(data):
+    with pytest.raises(ViewError, match="holds no mixtures"):
+        measure(data[0], torch.utils.data.Subset(data[2], []))

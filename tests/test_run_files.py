@@ -36,7 +36,10 @@ def test_junk_without_a_checkpoint_is_an_empty_history(run):
 def test_a_damaged_config_does_not_stop_the_board(run, tmp_path, text):
     Run(tmp_path / "b", {"model": {"X": 2}})
     (run.folder / "config.yaml").write_text(text)
-    assert board(tmp_path)["run"].tolist() == ["a", "b"]
+    Run(tmp_path / "c", {"model": {"X": 2}})
+    table = board(tmp_path)
+    assert table["run"].tolist() == ["a", "b", "c"]
+    assert "model.X" not in table                   # the readable ones do not differ in it
 
 
 def test_the_board_is_sorted_by_any_column_and_shows_what_differs(tmp_path):
@@ -73,3 +76,15 @@ def test_the_checkpoint_of_another_run_of_the_same_config_is_refused(run, tmp_pa
 def test_facts_are_kept_and_never_compared(run):
     again = Run(run.folder, run.config, facts={"origin": "yours", "corpus": "x"})
     assert again.record["facts"] == {"origin": "study", "parameters": 7, "corpus": "x"}
+
+
+def test_new_settings_are_written_only_once_the_checkpoint_is_known_to_be_good(run):
+    before = (run.folder / "config.yaml").read_bytes()
+    wanted = {**run.config, "training": {"seed": 5, "epochs": 9}}
+    run.last.write_bytes(b"damaged")
+    with pytest.raises(checkpoints.CheckpointError, match="bring back a whole copy, or start anew"):
+        Run(run.folder, wanted, "settings")
+    assert (run.folder / "config.yaml").read_bytes() == before
+    anew = Run(run.folder, wanted, resume=False)           # as the message says
+    assert anew.load() is None
+    assert (run.folder / "earlier_1" / "last.pt").read_bytes() == b"damaged"

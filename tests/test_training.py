@@ -148,6 +148,22 @@ def test_nothing_to_train_is_said(corpus_folder, tmp_path):
         fit(model, *data, SETTINGS, tmp_path / "run")
 
 
+def test_nothing_to_validate_on_is_said_before_a_folder_is_made(corpus_folder, tmp_path):
+    model, train_view, val_view = setting(corpus_folder)
+    with pytest.raises(TrainingError, match="nothing to validate on"):
+        fit(model, train_view, torch.utils.data.Subset(val_view, []), SETTINGS, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_cannot_be_a_folder_is_one_line(corpus_folder, tmp_path):
+    model, *data = setting(corpus_folder)
+    (tmp_path / "file").write_text("not a folder")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(checkpoints.CheckpointError, match="cannot be a run folder"):
+            fit(model, *data, SETTINGS, folder)
+    assert (tmp_path / "file").read_text() == "not a folder"
+
+
 def test_patience_stops_when_validation_gets_no_better(corpus_folder, tmp_path):
     model, *data = setting(corpus_folder)
     settings = Settings(epochs=20, batch=2, learning_rate=0.0, warmup=1, patience=2)

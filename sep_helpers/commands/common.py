@@ -96,7 +96,11 @@ def train_with_reports(folder: Path, train: Callable, events: bool = True) -> No
     from sep_helpers.events import EventLog
     from sep_helpers.progress import TerminalReport, Together
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"{folder}: cannot be a run folder ({error.strerror}): choose another "
+                           "one") from error
     report = TerminalReport()
     with ExitStack() as stack:
         stack.enter_context(logs.into(folder))

@@ -16,6 +16,8 @@ python -m sep_helpers train assets/trainings/train.yaml --find-batch
 python -m sep_helpers train config.yaml work/runs/x8 --set model.X=8 --set training.epochs=40
 accelerate launch --multi_gpu --num_processes 2 -m sep_helpers train config.yaml work/runs/mine
 python -m sep_helpers train config.yaml work/runs/mine --set training.max_minutes=240
+# two processes without a GPU (with --cpu, accelerate would start a single one)
+torchrun --standalone --nproc-per-node 2 -m sep_helpers train config.yaml work/runs/mine
 """
 RESUME = {"exact": True, "settings": "settings", "weights": "weights", "anew": False}
 
