@@ -110,8 +110,8 @@ def _one(sweep, corpus, variant, seed, place, val, views, device):
     model = models.build(sweep.configs[variant] | {"sample_rate": corpus.sample_rate})
     history = training.fit(model, view, val, sweep.settings, place, device, say=lambda line: None)
     done = place / RESULT
-    if done.is_file():
-        return history, pd.read_csv(done)
+    if done.is_file() and len(figures := pd.read_csv(done)) == sum(map(len, views.values())):
+        return history, figures        # unless it was measured on fewer or more mixtures
     model.load_state_dict(checkpoints.load(place / "best.pt")["model"])
     tables = [evaluation.evaluate(model, test, variant, name, bss=False)
               for name, test in views.items()]

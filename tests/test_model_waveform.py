@@ -29,6 +29,8 @@ def network(name, **changes):
     (torch.ones(1, 100, dtype=torch.int16), "torch.int16, the separator torch.float32.*full scale"),
     (torch.randn(1, 100).double(), "float64, the separator torch.float32"),
     (torch.randn(1, 100).half(), "float16, the separator torch.float32"),
+    (torch.randn(1, 100).numpy(), r"is a ndarray: give a float tensor.*torch.from_numpy\(array\)"),
+    ([0.1, 0.2], "is a list: give a float tensor"),
 ])
 def test_no_mixture_is_refused_in_one_line(name, mixture, says):
     with pytest.raises(WaveformError, match=says) as error:

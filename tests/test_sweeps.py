@@ -93,6 +93,14 @@ def test_another_sweep_is_not_mixed_into_a_folder(sweep, corpus, tmp_path):
         sweeps.run(replace(sweep, seeds=1, learning_rate=1.0), corpus, tmp_path, tell=quiet)
 
 
+def test_more_mixtures_are_measured_on_runs_that_are_done(sweep, corpus, tmp_path):
+    before, _ = sweeps.run(replace(sweep, seeds=1), corpus, tmp_path, tell=quiet)
+    more = replace(sweep, seeds=1, n_test=sweep.n_test + 2)
+    board, mixtures = sweeps.run(more, corpus, tmp_path, tell=quiet)
+    assert len(mixtures) == 2 * more.n_test and mixtures.notna().all(axis=None)
+    assert (board["val"] == before["val"]).all()                  # and nothing was trained again
+
+
 def test_the_pace_is_of_a_step_of_every_variant(sweep, corpus):
     paces = sweeps.pace(sweep, corpus, rounds=2)
     assert list(paces) == list(sweep.configs) and all(0 < ms < 1e4 for ms in paces.values())

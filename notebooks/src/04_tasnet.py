@@ -962,6 +962,23 @@ ratio = fastest(mine) / fastest(package)
 print(f"on this machine's CPU the package is {ratio:.1f} times as fast as yours")
 
 # %% [markdown]
+# In training it goes one step further: `sep_helpers/models/fused.py` computes the gradient of a whole
+# block by hand. Autograd would keep six tensors of $H$ channels or more for each block until the way
+# back; that code keeps one and computes the rest again, in less time than fresh memory takes to fill.
+# The readable block stays beside it (`blocks.py`), and tests hold the two together, outputs and all
+# gradients. Ask the package what either remembers of our batch until the way back:
+
+# %%
+from sep_helpers.models.calculator import kept_for_backward
+
+by_hand = models.build(package.config)
+readable = models.build(package.config)
+for block in readable.tcn.blocks:                        # a hook asks for the readable form
+    block.norm1.register_forward_hook(lambda *_: None)
+for name, network in {"readable": readable, "by hand": by_hand, "yours": ConvTasNet(**sizes)}.items():
+    print(f"{name:10}{kept_for_backward(network, tuple(mixture.shape)) / 1e6:8.1f} MB kept")
+
+# %% [markdown]
 # ## 9 · How big is it?
 #
 # Before a night of training it is worth a minute to ask what one is about to train: its size, how far
@@ -1023,7 +1040,8 @@ table.round(3)
 # %% [markdown]
 # Read it from the bottom up. The last row is causal, and pays for it. The five above it have the same
 # size: what they gain, they gain by *seeing further* ($X$ against $R$) and by *shorter frames* ($L$ from
-# 40 to 16 samples), which double the work. More channels buy comparatively little.
+# 40 to 16 samples), which cost work in proportion: look along the column of multiply-adds. More channels
+# buy comparatively little.
 #
 # One printed size does not follow from its own row. Which?
 
@@ -1116,7 +1134,7 @@ variants[["N", "L", "B", "H", "Sc", "X", "R", "norm", "mask", "parameters"]].joi
 # What will matter more: the number of blocks, or how far they see?
 
 # %%
-plots.spread(board, title="SI-SNR improvement on voices heard and unheard, each run a dot")
+plots.spread(board, title="What is gained on voices heard and unheard, each run a dot")
 
 # %% [markdown]
 # Two careful students, who know that networks are compared on the *same* mixtures and with an interval

@@ -127,9 +127,10 @@ def _key(word, network, name: str) -> str:
     raise ConfigError(f"unknown key {word!r} for {name}: {remedy}")
 
 
-def _nearest(word: str, valid) -> str:
-    close = get_close_matches(word.lower(), {v.lower(): v for v in valid}, n=1, cutoff=0.4)
-    match = next((v for v in valid if close and v.lower() == close[0]), None)
+def _nearest(word, valid) -> str:
+    names = {v.lower(): v for v in valid}
+    close = get_close_matches(word.lower(), names, n=1, cutoff=0.4) if isinstance(word, str) else []
+    match = names[close[0]] if close else None
     return f"did you mean {match!r}?" if match else f"choose from {', '.join(sorted(valid))}"
 
 
@@ -138,7 +139,7 @@ def _named(word, valid, what: str) -> str:
     for name in valid:
         if isinstance(word, str) and word.lower() == name.lower():
             return name
-    raise ConfigError(f"unknown {what} {word!r}: {_nearest(str(word), valid)}")
+    raise ConfigError(f"unknown {what} {word!r}: {_nearest(word, valid)}")
 
 
 def _check_value(key: str, value, network):

@@ -1,7 +1,7 @@
 """The TCN block of `blocks` in one piece, its gradient by hand: gLN, on a CPU.
 
 The readable form is `blocks.TCNBlock`; this one computes the same. What makes it fast is what it
-does NOT keep: of a whole block, autograd remembers about 6 tensors of H channels a frame, this one
+does NOT keep: of a whole block, autograd remembers 6 tensors of H channels or more, this one
 x (B channels) and h (H). Fresh memory is slow, the system has to find and clear it page by page;
 nearly all the rest is computed again on the way back in less time. It works on one utterance at a
 time, in place where it can, and three facts about norms save more:

@@ -14,6 +14,9 @@ def check_mixture(mixture: Tensor, separator: nn.Module) -> Tensor:
     NaN passes, and stays in its own utterance: looking for it would cost every step of a training,
     whose loss shows it anyhow; `evaluation.separate` refuses it. Raises WaveformError.
     """
+    if not isinstance(mixture, Tensor):
+        raise WaveformError(f"the mixture is a {type(mixture).__name__}: give a float tensor "
+                            "(batch, time), torch.from_numpy(array).float()")
     shape, weights = tuple(mixture.shape), next(separator.parameters())
     if mixture.dim() == 1:
         raise WaveformError(f"the mixture is {shape}: a separator wants (batch, time), "
