@@ -6,10 +6,10 @@ map or RAM. `rates` times how fast each way gives items, `making` what they cost
 Everything runs interleaved, so that a busy machine slows all ways down alike.
 """
 
+import shutil
 import statistics
 import time
 import warnings
-from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -44,7 +44,7 @@ class Experiment:
                              sample_rate=corpus.sample_rate)
         self.mixtures = FrozenView(corpus, freeze(corpus, self.recipe)).mixtures
         files = sorted({cut.file for cuts in self.mixtures for cut in cuts})
-        self.readers = {name: make(corpus, self.folder / name.replace(" ", "_"), files)
+        self.readers = {name: make(corpus, self.folder / _folder(name), files)
                         for name, make in READERS.items()}
         self.stored = Stored(self.folder / "npy", n, self.recipe.n_sources)
         started = time.perf_counter()
@@ -106,11 +106,14 @@ class Experiment:
         return sum(file.stat().st_size for file in (self.folder / "FLAC").rglob("*.flac"))
 
     def clean(self) -> None:
-        """Delete everything that was stored."""
+        """Delete what was stored, and nothing else that lies in the folder."""
         self.readers.clear()
-        for path in sorted(self.folder.rglob("*"), reverse=True):
-            with suppress(OSError):
-                path.rmdir() if path.is_dir() else path.unlink()
+        for folder in (self.stored.folder, *(self.folder / _folder(name) for name in READERS)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(way: str) -> str:
+    return way.replace(" ", "_")
 
 
 def one_by_one(items: Dataset, batched_stft: bool = False) -> float:

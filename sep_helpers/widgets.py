@@ -83,11 +83,12 @@ class Panel:
 class ViewInspector(Panel):
     """A view's mixtures one by one: where each cut comes from and lands, levels, overlap, sound.
 
-    `view` is a FrozenView, or one epoch of a LiveView; `corpus` is the one it is drawn from. (The
-    lines of a live view that changes the speed do not tell it.)
+    `view` is a FrozenView, a LiveView (its first epoch) or an epoch of one; `corpus` is the one it
+    is drawn from. (The lines of a live view that changes the speed do not tell it.)
     """
 
     def __init__(self, view, corpus: Corpus):
+        view = view.epoch(0) if hasattr(view, "epoch") else view
         self.view, self.corpus = view, corpus
         self.index = ipywidgets.BoundedIntText(0, min=0, max=len(view) - 1, description="mixture")
         super().__init__([self.index])

@@ -44,10 +44,14 @@ def test_making_counts_what_lies_there(experiment):
 
 def test_clean_leaves_nothing(tmp_path):
     corpus = make_corpus(tmp_path / "voices")
+    (tmp_path / "kept/notes").mkdir(parents=True)
+    (tmp_path / "kept/notes/mine.txt").write_text("not the experiment's")
     experiment = storage.Experiment(corpus, tmp_path / "kept", n=2, seconds=0.2)
     assert any((tmp_path / "kept").rglob("*.npy"))
     experiment.clean()
-    assert not any((tmp_path / "kept").iterdir()) and len(corpus.waveform("ann/0.flac")) == 8000
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["notes"]
+    assert (tmp_path / "kept/notes/mine.txt").exists()
+    assert len(corpus.waveform("ann/0.flac")) == 8000
 
 
 def test_stacking_and_steps_take_time():

@@ -120,8 +120,15 @@ def test_the_inspector_shows_each_mixture_of_a_frozen_or_live_view(corpus):
             item = view[index]
             assert lines(inspector).file.tolist() == [cut.file for cut in item["cuts"]]
             assert len(heard(inspector)) == 3 and len(heard(inspector)[0]) == 4000
+            assert lines(inspector).mixture_id[0] == item["id"]
         inspector.index.value = 99          # beyond the last one: the control stops there
         assert lines(inspector).mixture_id[0] == "t_00002"
+
+
+def test_of_a_live_view_the_inspector_takes_the_first_epoch(corpus):
+    live = LiveView(corpus, Recipe("t", "train", n_mixtures=3, seconds=0.5))
+    shown = lines(ViewInspector(live, corpus)).file.tolist()
+    assert shown == [cut.file for cut in live.epoch(0)[0]["cuts"]]
 
 
 def test_noise_rooms_and_stereo_are_shown_as_well(corpus):

@@ -349,16 +349,17 @@ plots.ledger(ledgers, corpus.sample_rate)
 # (In the package's *back*, a recording shorter than a piece stays as short as it is, and is
 # padded later, in its batch. Section 8 keeps that padding out of the loss.)
 #
-# What this course does, and why:
+# What to do when, and why:
 #
 # | | how recordings are cut | because |
 # |---|---|---|
-# | **training** | at random places, new ones each epoch | every sample has its turn (section 7 counts it) |
-# | **validation** | side by side, the last piece counted back | the same pieces every epoch, and all of the data |
+# | **training** | mixtures that lie there: side by side, the last piece counted back | all of the data, and no padding but for the short ones |
+# | | mixtures drawn live: at random places, new ones each epoch | every sample has its turn (section 7 counts it) |
+# | **validation** | once and for all: side by side as above, or drawn once and frozen | the same pieces every epoch |
 # | **test** | not at all: whole, one at a time | nobody listens to pieces |
 #
-# Four seconds is the usual piece; the embedded recordings are shorter than that, hence the one second
-# above.
+# This course trains live, validates on a view that was drawn once, and tests whole recordings. Four
+# seconds is the usual piece; the embedded recordings are shorter than that, hence the one second above.
 #
 # ### Exercise 01.3 · Nothing is lost (★★, 8 min)
 #
@@ -1083,7 +1084,8 @@ check("01.7", unfit)
 # ## 10 · Your own recordings, and everybody's
 #
 # A folder a speaker (or a category, or a song with a file a stem), in any format and at any rate: that is a
-# corpus. It is converted once, kept, and split by voices. Let us make a small one, as a telephone, a
+# corpus. It is converted once, kept, and split: by voices where there are enough of them, so that some
+# never train; with few, as here, by each voice's recordings. Let us make a small one, as a telephone, a
 # camera and a recorder would leave it, with a file that is none:
 
 # %%
@@ -1106,8 +1108,10 @@ mine.table[["file", "speaker", "split", "samples"]].head(4)
 
 # %% [markdown]
 # What could not be used has been named, and everything in this notebook works on `mine`. In earnest you put
-# your folder on the disk (or on Drive), say `CORPUS=folder make course`, or open it here. The commands of
-# this notebook, for a terminal: `python -m sep_helpers views draw`, `views check` and `views show`.
+# your folder on the disk (or on Drive) and say `make course CORPUS=folder`, or `%env SEP_CORPUS=folder` in a
+# cell before the others (these notebooks then take it instead of the embedded voices), or open it here.
+# The commands of this notebook, for a terminal: `python -m sep_helpers views draw`, `views check`
+# (which reads every cut of a view and names all that fails) and `views show`.
 #
 # ### A file that breaks on a Tuesday night
 #
