@@ -186,6 +186,15 @@ def test_cumulative_norm_of_frame_k_is_the_global_norm_of_the_frames_so_far():
         assert torch.allclose(y[:, k], overall(x[:, : k + 1])[:, k], atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype, near", [(torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
+def test_cumulative_norm_counts_further_than_16_bits(dtype, near):
+    """Two seconds of the paper's sizes: a million numbers so far, and 16 bits end at 65,504."""
+    norm, x = CumulativeNorm(512), 3 * torch.randn(1, 2000, 512).to(dtype)
+    with torch.no_grad():
+        y, expected = norm.to(dtype)(x), norm.float()(x.float())
+    assert y.dtype == dtype and (y - expected).abs().max() < near * expected.abs().max()
+
+
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("dilation", [1, 2, 8, 32])
 @pytest.mark.parametrize("time", [1, 5, 31, 64])

@@ -56,12 +56,13 @@ class CumulativeNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        count = x.shape[2] * torch.arange(1, x.shape[1] + 1, device=x.device, dtype=x.dtype)
-        mean = x.sum(2).cumsum(1) / count                                    # (batch, time)
-        power = x.square().sum(2).cumsum(1) / count
+        wide = x if x.dtype == torch.float64 else x.float()    # 16 bits end at 65,504 numbers
+        count = x.shape[2] * torch.arange(1, x.shape[1] + 1, device=x.device, dtype=wide.dtype)
+        mean = wide.sum(2).cumsum(1) / count                                 # (batch, time)
+        power = wide.square().sum(2).cumsum(1) / count
         variance = (power - mean.square()).clamp(min=0)
-        y = (x - mean.unsqueeze(2)) * (variance + NORM_EPS).rsqrt().unsqueeze(2)
-        return y * self.weight + self.bias
+        y = (wide - mean.unsqueeze(2)) * (variance + NORM_EPS).rsqrt().unsqueeze(2)
+        return (y * self.weight + self.bias).to(x.dtype)
 
 
 class ChannelBatchNorm(nn.BatchNorm1d):
