@@ -118,7 +118,8 @@ def check(table: pd.DataFrame, corpus: Corpus, path: str | Path = "view",
     wrong = faults(table, corpus, noise)
     if wrong:
         line, fault = min(wrong.items())
-        more = f" (and {len(wrong) - 1} more lines)" if len(wrong) > 1 else ""
+        others = len(wrong) - 1
+        more = f" (and {others} more line{'s' * (others > 1)})" if others else ""
         raise ViewError(f"{path}, line {line}: {fault}{more}")
 
 

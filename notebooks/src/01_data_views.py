@@ -804,6 +804,29 @@ player({"dry": dry["mixture"], "in a room": in_room["mixture"]}, voices.sample_r
 # What is the right answer in a room: the voice as it sounds *there*, or the dry voice? The recipe says it
 # (`target: reverberant` or `direct`), because a network cannot guess it.
 #
+# ### All that a recipe can say
+#
+# | lines of a recipe | what they do |
+# |---|---|
+# | `split`, `heard`, `where` | which recordings: the split, voices that (don't) train, columns of the manifest |
+# | `n_sources`, `n_mixtures`, `seconds`, `seed` | how many, how long (`null`: whole), decided by what |
+# | `categories`, `files`, `in_order` | the pool, by names or number; files a split; sources in the pool's order |
+# | `same_category` | `true`: even two recordings of one voice |
+# | `together: track` | all sources from one track, at one place |
+# | `rms_db`, `level_db`, `level_of` | levels, of the recording or of the very cut; `rms_db: null`: as recorded |
+# | `snr_db` | instead: the first source above each other one |
+# | `floor_db` | cuts this far below their recording are drawn again; `null`: silence is allowed |
+# | `overlap`, `speed` | partial overlap; faster and slower voices (live views) |
+# | `noise_snr_db`, `noise_where`, `rt60`, `target` | what is around: noise, a room |
+#
+# These recipes lie in `assets/views`, to be drawn, changed and copied:
+
+# %%
+for path in sorted(course_views.FOLDER.rglob("*.yaml")):
+    name = path.relative_to(course_views.FOLDER).with_suffix("").as_posix()
+    print(f"{name:21} {path.read_text().splitlines()[0].lstrip('# ')}")
+
+# %% [markdown]
 # ### Recipes that cannot be drawn
 #
 # A recipe can be wrong in many ways, and the earlier that is said, the cheaper. **Predict first**: what is
@@ -1155,7 +1178,9 @@ metadata[["mixture_ID", "source_1_path", "source_1_gain", "source_2_path", "sour
 # %% [markdown]
 # ### What there is
 #
-# These public corpora are fetched by one command each; a broken download goes on where it stopped:
+# These public corpora are fetched by one command each. A broken download goes on where it stopped, what
+# arrives is checked where a checksum is published, and nothing in an archive gets outside its folder. Give
+# the command a link to a shared file or folder on Google Drive instead of a name, and it fetches that.
 
 # %%
 from sep_helpers import public_corpora
