@@ -1,5 +1,6 @@
 """What a learner sees while a network trains: one line with an estimate, growing pictures."""
 
+import math
 import sys
 import time
 
@@ -56,7 +57,7 @@ class LiveReport:
         self.steps_per_epoch, self.title, self.matrix = steps_per_epoch, title, matrix
         self.estimate = Estimate(steps_per_epoch)
         self.slots: dict = {}                    # name -> handle of what is redrawn in place
-        self.shown = self.drawn = time.monotonic()
+        self.shown, self.drawn = time.monotonic(), -math.inf     # the heat map at once
 
     def on_step(self, trainer: Trainer) -> None:
         self.estimate.done(trainer)
@@ -66,6 +67,8 @@ class LiveReport:
             self._say(self.text(trainer))
         if self.matrix and now - self.drawn >= MATRIX_REFRESH:
             self.drawn = now
+            if "line" not in self.slots:         # the heat map belongs below it
+                self._say(self.text(trainer))
             self._draw_matrix(trainer)
 
     def on_epoch(self, trainer: Trainer) -> None:

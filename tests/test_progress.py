@@ -67,7 +67,7 @@ def test_an_epoch_redraws_one_plot(shown):
     assert re.fullmatch(r"epoch 3 of 4 · best validation 2.0 dB · about \d+:\d\d left", texts[-1])
 
 
-def test_the_heat_map_shows_the_newest_batch_and_is_drawn_now_and_then(monkeypatch, shown):
+def test_the_heat_map_is_drawn_at_once_then_now_and_then_of_the_newest_batch(monkeypatch, shown):
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     report = LiveReport(steps_per_epoch=100, matrix=True)
@@ -78,9 +78,10 @@ def test_the_heat_map_shows_the_newest_batch_and_is_drawn_now_and_then(monkeypat
                        "permutation": torch.tensor([[0, 1]])}
         report.on_step(seen)
     figures = [x for x in shown.log if not isinstance(x, dict)]
-    assert [figure.axes[0].get_title(loc="left") for figure in figures] == ["mix 10", "mix 20",
-                                                                           "mix 30"]
-    assert "30.0" in [text.get_text() for text in figures[-1].axes[0].texts]
+    assert [figure.axes[0].get_title(loc="left") for figure in figures] == ["mix 1", "mix 11",
+                                                                           "mix 21"]
+    assert isinstance(shown.log[0], dict)                    # the line stands above it
+    assert "21.0" in [text.get_text() for text in figures[-1].axes[0].texts]
 
 
 def test_a_trainer_without_scores_needs_no_heat_map(monkeypatch, shown):

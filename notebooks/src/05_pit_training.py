@@ -691,7 +691,7 @@ few_val = course_views.frozen_view("val", corpus, 8)
 def tiny_run(folder, on_step=None):
     torch.manual_seed(1)
     few = course_views.train_view(corpus, seconds=0.5, n_mixtures=16)
-    settings = training.Settings(epochs=3, batch=2, warmup=4, save_every=3)
+    settings = training.Settings(epochs=3, batch=2, warmup=4, save_every=3, save_share=1.0)
     return training.fit(models.build(TOY), few, few_val, settings, folder, on_step=on_step)
 
 # %%
@@ -755,7 +755,7 @@ def with_second_home(local, drive):
 
 
 def show(folder):
-    for file in sorted(folder.rglob("*.*t*")):
+    for file in sorted(folder.rglob("*.pt*")):
         print(f"  {file.relative_to(place)}   {file.stat().st_size / 1024:.0f} KB")
 
 
@@ -846,12 +846,23 @@ plots_training.from_folders(moving)
 print((workspace.ROOT / "assets" / "trainings" / "train.slurm").read_text())
 
 # %% [markdown]
-# Two GPUs in one notebook: `accelerate.notebook_launcher(training_function, num_processes=2)`, in a
-# **fresh** kernel. Processes are forked from the kernel, and one that has already trained hands them a
-# locked device: they hang for ever. The batch in the config is the *global* one, so two processes
-# make the same steps as one. (Parameters that never get a gradient, such as the residual convolution of
-# the last block, stop a naive `DistributedDataParallel`: it waits for gradients that never come. The
-# helper leaves them out.)
+# Two GPUs in one notebook, as on Kaggle: restart the kernel and run this **in place of** the set-up
+# cell, from the course's folder.
+#
+# ```
+# %cd /content/source-separation-course
+# from accelerate import notebook_launcher
+# from sep_helpers import experiment
+#
+# asked = ("assets/trainings/train.yaml", "work/runs/two_gpus")
+# notebook_launcher(experiment.train, asked, num_processes=2)
+# ```
+#
+# Its processes are forked from the kernel, and a GPU that the kernel has already spoken to cannot be
+# handed on like that. The set-up cell asks for its name, a training uses it: after either, the launcher
+# refuses. The batch in the config is the *global* one, so two processes make the same steps as one.
+# (Parameters that never get a gradient, such as the residual convolution of the last block, stop a naive
+# `DistributedDataParallel`: it waits for gradients that never come. The helper leaves them out.)
 #
 # ## Search
 #
@@ -963,9 +974,10 @@ plots_training.from_folders(folder)
 # ```
 #
 # To train on, raise `epochs` and say so: `fit(..., resume="settings")` takes the new settings, a lower
-# learning rate for instance, and writes down what changed. To start over, delete the folder. A folder
-# that holds **another network's** run is refused, with the difference shown. The thesis did not store
-# X and R with its weights, and loaded an X8R4 into an X8R1 without a word:
+# learning rate for instance, and writes down what changed. To start over, say `resume=False`: what was
+# there moves into `earlier_1`. A folder that holds **another network's** run is refused, with the
+# difference shown. The thesis did not store X and R with its weights, and loaded an X8R4 into an X8R1
+# without a word:
 
 # %%
 from sep_helpers.checkpoints import CheckpointError
