@@ -207,7 +207,8 @@ def collate(items: list[dict]) -> dict:
     skipped = [item["fault"] for item in items if "fault" in item]
     items = [item for item in items if "fault" not in item]
     if not items:
-        raise ViewError(f"no mixture of the batch can be read: {(*skipped, 'it is empty')[0]}")
+        raise ViewError(f"no mixture of the batch can be read: {(*skipped, 'it is empty')[0]}; "
+                        "take larger batches, or leave these out of the view")
     if skipped:
         print(f"left out {len(skipped)} mixtures:", *skipped, sep="\n  ")
     shapes = {tuple(item["sources"].shape[:-1]) for item in items}

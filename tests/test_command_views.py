@@ -2,9 +2,11 @@
 
 import pandas as pd
 import pytest
-from toy_corpus import make_corpus
+from toy_corpus import make_corpus, make_folder
 
+from sep_helpers import manifests
 from sep_helpers.__main__ import main
+from sep_helpers.commands.views import KINDS
 from sep_helpers.course_views import FOLDER
 from sep_helpers.views import Recipe, freeze, open_view
 
@@ -44,6 +46,22 @@ def test_a_recipe_that_somebody_wrote_is_not_lost(corpus, tmp_path, capsys):
     assert own.read_text().startswith("# my words")
     assert main(["views", "draw", str(other), drawn, *given]) == 0      # drawn anew, recipe and all
     assert Recipe.load(own).n_mixtures == 4 == len(open_view(drawn, corpus))
+
+
+def test_a_folder_of_categories_is_split_by_files_when_it_is_said_to_be_one(tmp_path, capsys):
+    assert KINDS == tuple(manifests.KINDS)
+    own = make_folder(tmp_path / "own", speakers=7, recordings=10)
+    Recipe("a", "test", n_mixtures=60).save(tmp_path / "a.yaml")
+    categories = {}
+    for kind in ("speaker", "category"):
+        out = tmp_path / f"{kind}.csv"
+        assert main(["views", "draw", str(tmp_path / "a.yaml"), str(out), "--corpus", str(own),
+                     "--kind", kind]) == 0
+        categories[kind] = pd.read_csv(out).category.nunique()
+    assert categories["category"] == 7      # all are tested, each with a file that does not train
+    assert main(["views", "check", str(out), "--corpus", str(own), "--kind", "category"]) == 0
+    assert main(["views", "check", str(out), "--corpus", str(own)]) == 1
+    assert "it would leak" in capsys.readouterr().out
 
 
 def test_check_names_every_fault_and_fails(corpus, tmp_path, capsys):

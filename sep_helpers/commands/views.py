@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sep_helpers.commands import common
 
+KINDS = ("speaker", "category", "stem")     # as manifests.KINDS, which is slow to import
 EXAMPLES = """
 # draw the mixtures of a recipe, out of your own recordings
 python -m sep_helpers views draw recipe.yaml mine/test.csv --corpus recordings
@@ -39,6 +40,8 @@ def add(commands) -> None:
                           default=os.environ.get("SEP_CORPUS") or "voices",
                           help="recordings; or voices, sounds, music, the embedded ones (default: "
                                "$SEP_CORPUS, else voices)")
+        task.add_argument("--kind", choices=KINDS, help="what a folder without manifest.csv holds "
+                          "a folder of (default: speakers; or stems, told by their names)")
         task.add_argument("--noise", metavar="FOLDER", help="the same for background noise")
         task.add_argument("--stereo", action="store_true", help="keep two channels")
         task.add_argument("--rate", type=int, help="sample rate of a view without its recipe")
@@ -113,19 +116,19 @@ def show(args) -> None:
 
 def _corpora(args, sample_rate: int, recipe) -> tuple:
     """(corpus, recipe, noise), the corpora opened at the rate of the recipe."""
-    corpus, noise = (_corpus(given, sample_rate, 2 if args.stereo else 1)
-                     for given in (args.corpus, args.noise))
-    return corpus, recipe, noise
+    channels = 2 if args.stereo else 1
+    return (_corpus(args.corpus, sample_rate, channels, args.kind), recipe,
+            _corpus(args.noise, sample_rate, channels, "category"))
 
 
-def _corpus(given: str | None, sample_rate: int, channels: int):
+def _corpus(given: str | None, sample_rate: int, channels: int, kind: str | None):
     from sep_helpers import corpora
 
     if given is None:
         return None
     if given in corpora.EMBEDDED and not Path(given).exists():
         return corpora.embedded(given, sample_rate=sample_rate, channels=channels)
-    return corpora.open_corpus(given, sample_rate, channels)
+    return corpora.open_corpus(given, sample_rate, channels, kind=kind)
 
 
 def _open(args, path: str) -> tuple:
