@@ -121,7 +121,7 @@ def embedded(name: str = "voices", **options) -> Corpus:
 
 def open_corpus(folder: str | Path, sample_rate: int = 8000, channels: int = 1,
                 cache: str | Path | None = None, kind: str | None = None,
-                disjoint: bool = False) -> Corpus:
+                disjoint: bool = False, alone: bool = False) -> Corpus:
     """The recordings in `folder` as a corpus at `sample_rate`, mono or (`channels=2`) stereo.
 
     With a manifest.csv (columns file; speaker, or category, or track and stem; better split and
@@ -129,7 +129,8 @@ def open_corpus(folder: str | Path, sample_rate: int = 8000, channels: int = 1,
     category, or a track with files named by stem. What the manifest does not split is split here
     (see `draw_split`). Recordings of another rate or form are converted once, into `cache` (by
     default a folder of the user's own). Recordings that cannot be used are left out, and named.
-    `disjoint`: refuse a speaker, or a track, that is in more than one split.
+    `disjoint`: refuse a speaker, or a track, that is in more than one split. `alone`: take a corpus
+    of one category only, which is enough for background noise and too little for separation.
 
     A manifest with `samples` is believed, but for a look at a recording of each category; another
     rate in the rest shows when a recording is read (or in `check`).
@@ -150,10 +151,10 @@ def open_corpus(folder: str | Path, sample_rate: int = 8000, channels: int = 1,
     if not listed or "samples" not in table or not _are_ready(folder, table, intake):
         folder, table = take_in(folder, table, intake, cache, thorough=not listed)
     intake.report(given)
-    if table.category.nunique() < 2:
+    if table.category.nunique() < 2 and not alone:
         raise CorpusError(f"{folder} has one {kind} only ({table.category[0]}): separation needs "
                           f"at least two {'voices' if kind == 'speaker' else 'kinds of sound'}, "
-                          "add another")
+                          "add another (or open it with alone=True, as noise)")
     if "split" not in table:
         if listed:
             print(f"{folder / 'manifest.csv'} has no column split: drawn, the same every time")

@@ -64,6 +64,18 @@ def test_a_folder_of_categories_is_split_by_files_when_it_is_said_to_be_one(tmp_
     assert "it would leak" in capsys.readouterr().out
 
 
+def test_one_kind_of_noise_is_enough(corpus, tmp_path, capsys):
+    rain = make_folder(tmp_path / "rain", speakers=1, recordings=10)
+    Recipe("a", "test", n_mixtures=3, noise_snr_db=[0, 5]).save(tmp_path / "a.yaml")
+    given = ["--corpus", str(corpus.folder), "--noise", str(rain)]
+    assert main(["views", "draw", str(tmp_path / "a.yaml"), str(tmp_path / "a.csv"), *given]) == 0
+    assert main(["views", "check", str(tmp_path / "a.csv"), *given]) == 0
+    assert (pd.read_csv(tmp_path / "a.csv").source == -1).sum() >= 3
+    assert main(["views", "draw", str(tmp_path / "a.yaml"), str(tmp_path / "b.csv"),
+                 "--corpus", str(rain)]) == 1
+    assert "has one speaker only" in capsys.readouterr().err
+
+
 def test_check_names_every_fault_and_fails(corpus, tmp_path, capsys):
     recipe, out = tmp_path / "a.yaml", tmp_path / "a.csv"
     Recipe("a", "test", n_mixtures=6).save(recipe)

@@ -118,17 +118,17 @@ def _corpora(args, sample_rate: int, recipe) -> tuple:
     """(corpus, recipe, noise), the corpora opened at the rate of the recipe."""
     channels = 2 if args.stereo else 1
     return (_corpus(args.corpus, sample_rate, channels, args.kind), recipe,
-            _corpus(args.noise, sample_rate, channels, "category"))
+            _corpus(args.noise, sample_rate, channels, "category", alone=True))
 
 
-def _corpus(given: str | None, sample_rate: int, channels: int, kind: str | None):
+def _corpus(given: str | None, sample_rate: int, channels: int, kind: str | None, **more):
     from sep_helpers import corpora
 
     if given is None:
         return None
     if given in corpora.EMBEDDED and not Path(given).exists():
         return corpora.embedded(given, sample_rate=sample_rate, channels=channels)
-    return corpora.open_corpus(given, sample_rate, channels, kind=kind)
+    return corpora.open_corpus(given, sample_rate, channels, kind=kind, **more)
 
 
 def _open(args, path: str) -> tuple:
