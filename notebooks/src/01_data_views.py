@@ -824,7 +824,7 @@ player({"dry": dry["mixture"], "in a room": in_room["mixture"]}, voices.sample_r
 # %%
 for path in sorted(course_views.FOLDER.rglob("*.yaml")):
     name = path.relative_to(course_views.FOLDER).with_suffix("").as_posix()
-    print(f"{name:21} {path.read_text().splitlines()[0].lstrip('# ')}")
+    print(f"{name:22} {path.read_text().splitlines()[0].lstrip('# ')}")
 
 # %% [markdown]
 # ### Recipes that cannot be drawn
