@@ -66,9 +66,12 @@ def load(path: str | Path) -> dict:
             warnings.warn(f"{faults[0]}; going on from {candidate.name}, one save earlier",
                           stacklevel=2)
         return state
-    raise CheckpointError(
-        f"{faults[0]}: bring back a whole copy, or start anew (resume=False), which keeps what is "
-        "there" if faults else f"{path}: there is no checkpoint: train first")
+    if not faults:
+        raise CheckpointError(f"{path}: there is no checkpoint: train first")
+    remedy = "" if "not loaded" in faults[0] else (
+        ": bring back a whole copy; a training can start anew (resume=False), which keeps what is "
+        "there")
+    raise CheckpointError(f"{faults[0]}{remedy}")
 
 
 def exists(path: str | Path) -> bool:

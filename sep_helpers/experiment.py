@@ -6,7 +6,8 @@
     training: {epochs: 20, learning_rate: 1e-3, schedule: plateau}
 
 `data` holds the folder of the corpus (left out: SEP_CORPUS, else the embedded voices), the number
-of validation mixtures, and whatever is to be changed in the course's recipe of training mixtures.
+of validation mixtures, `skip: true` to leave out mixtures that cannot be read, and whatever is to
+be changed in the course's recipe of training mixtures.
 """
 
 import copy
@@ -26,6 +27,7 @@ from sep_helpers.settings import SITTING, Settings, nearest
 from sep_helpers.views import LiveView
 
 SECTIONS = ("model", "data", "training")
+BESIDE = ("corpus", "n_val", "skip")         # in the section data, beside the recipe's keys
 RECIPE = tuple(f.name for f in fields(Recipe) if f.name not in ("name", "split", "sample_rate"))
 
 
@@ -65,8 +67,10 @@ def set_up(source: str | Path | dict) -> tuple:
     whole = read(source)
     settings, data = Settings.of(whole["training"]), dict(whole["data"])
     corpus, n_val = _corpus(data.pop("corpus", None)), data.pop("n_val", None)
+    skip = data.pop("skip", False)
     train_view = course_views.train_view(corpus, **data)
     val_view = course_views.frozen_view("val", corpus, n_val)
+    train_view.skip = val_view.skip = skip
     torch.manual_seed(settings.seed)
     rate = {"sample_rate": corpus.sample_rate}
     return models.build(whole["model"] | rate), train_view, val_view, settings
@@ -82,7 +86,8 @@ def train(source: str | Path | dict, folder: str | Path, *, changes: dict | None
     """
     whole = read(source, changes)
     noted = {"corpus": _name(whole["data"].get("corpus")), "n_val": whole["data"].get("n_val"),
-             "preset": whole.get("preset"), **(facts or {})}
+             "skip": whole["data"].get("skip", False), "preset": whole.get("preset"),
+             **(facts or {})}
     model, train_view, val_view, settings = set_up(whole)
     return training.fit(model, train_view, val_view, settings, folder, device, facts=noted,
                         **options)
@@ -109,9 +114,10 @@ def resume(folder: str | Path, *, changes: dict | None = None,
     model = models.build(saved["model"])
     if set(new) - set(SITTING):
         options.setdefault("resume", "settings")
-    return training.fit(model, LiveView(corpus, Recipe(**saved["data"])),
-                        course_views.frozen_view("val", corpus, facts.get("n_val")), settings,
-                        folder, device, **options)
+    train_view = LiveView(corpus, Recipe(**saved["data"]))
+    val_view = course_views.frozen_view("val", corpus, facts.get("n_val"))
+    train_view.skip = val_view.skip = facts.get("skip", False)
+    return training.fit(model, train_view, val_view, settings, folder, device, **options)
 
 
 def of_run(folder: str | Path) -> dict:
@@ -153,9 +159,11 @@ def _checked(whole: dict) -> dict:
     if not whole["model"]:
         raise ConfigError("the experiment has no model: write a section, or name a preset")
     for key in whole["data"]:
-        if key not in (*RECIPE, "corpus", "n_val"):
+        if key not in (*RECIPE, *BESIDE):
             raise ExperimentError(f"unknown key {key!r} in data: "
-                                  f"{nearest(str(key), (*RECIPE, 'corpus', 'n_val'))}")
+                                  f"{nearest(str(key), (*RECIPE, *BESIDE))}")
+    if not isinstance(whole["data"].get("skip", False), bool):
+        raise ExperimentError(f"data.skip={whole['data']['skip']!r} must be true or false")
     Settings.of(whole["training"])
     sources = {"n_sources": whole["data"].get("n_sources", 2)}
     return whole | {"model": models.complete(sources | whole["model"])}

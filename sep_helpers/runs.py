@@ -24,6 +24,7 @@ from sep_helpers.run_files import RECORD, board, history, read_config, write_tex
 
 __all__ = ["CheckpointError", "Run", "board", "history"]
 
+RESUME = (True, False, "settings", "weights")
 RENEWABLE = {f"training.{key}" for key in (
     "epochs", "learning_rate", "schedule", "warmup", "halve_every", "plateau_patience", "clip",
     "objective", "assignment", "precision", "patience")}     # what a run may change and go on
@@ -39,6 +40,9 @@ class Run:
 
     def __init__(self, folder: str | Path, config: dict, resume: bool | str = True,
                  facts: dict | None = None, say: Callable[[str], None] = LOG.info):
+        if resume not in RESUME:
+            raise CheckpointError(f"unknown resume={resume!r}: choose from "
+                                  f"{', '.join(map(repr, RESUME))}")
         self.folder, self.say = Path(folder), say
         self.config = yaml.safe_load(yaml.safe_dump(config))     # as it will be read back
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,12 @@
 """A training from one YAML file, every name checked; a run folder alone is enough to go on."""
 
+import math
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+import soundfile
 import yaml
 from toy_training import MODEL, tones
 
@@ -13,6 +15,7 @@ from sep_helpers.experiment import ExperimentError
 from sep_helpers.models import ConfigError
 from sep_helpers.runs import board, history
 from sep_helpers.training import SettingsError
+from sep_helpers.views import ViewError
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {key: MODEL[key] for key in ("name", "N", "L", "B", "H", "Sc", "X", "R", "mask")}
@@ -151,3 +154,28 @@ def test_the_slurm_script_joins_machines_without_a_gpu(tmp_path):
     said = slurm(tmp_path, finished=True)                       # with --cpu each would train alone
     assert "cpu=true accelerate launch --multi_gpu --num_machines 2" in said
     assert "--num_processes 2" in said and "--cpu" not in said
+
+
+# --- recordings that cannot be read
+
+def test_a_broken_recording_stops_with_its_name_or_is_skipped_on_request(told, tmp_path, capsys):
+    broken = tones(tmp_path / "tones")
+    samples, rate = soundfile.read(broken / "v1/train.flac")
+    samples[4000] = math.nan
+    soundfile.write(broken / "v1/train.wav", samples, rate, subtype="FLOAT")
+    (broken / "v1/train.flac").unlink()
+    lines = (broken / "manifest.csv").read_text()
+    (broken / "manifest.csv").write_text(lines.replace("v1/train.flac", "v1/train.wav"))
+    told["data"] |= {"corpus": str(broken), "n_mixtures": 24}
+    told["training"] |= {"batch": 8}
+    with pytest.raises(ViewError, match="v1/train.wav has samples that are NaN"):
+        experiment.train(told, tmp_path / "stops", device="cpu")
+    skipping = {**told, "data": {**told["data"], "skip": True}}
+    experiment.train(skipping, tmp_path / "goes_on", device="cpu",
+                     changes={"training.max_minutes": 0.0})
+    done = experiment.resume(tmp_path / "goes_on", device="cpu",
+                             changes={"training.max_minutes": 10.0})
+    assert done["train_si_snr"].notna().all() and len(done) == 2
+    assert "v1/train.wav" in capsys.readouterr().out
+    with pytest.raises(ExperimentError, match="data.skip='yes' must be true or false"):
+        experiment.read({**told, "data": {"skip": "yes"}})

@@ -81,10 +81,16 @@ def test_facts_are_kept_and_never_compared(run):
 def test_new_settings_are_written_only_once_the_checkpoint_is_known_to_be_good(run):
     before = (run.folder / "config.yaml").read_bytes()
     wanted = {**run.config, "training": {"seed": 5, "epochs": 9}}
-    run.last.write_bytes(b"damaged")
-    with pytest.raises(checkpoints.CheckpointError, match="bring back a whole copy, or start anew"):
+    damaged = run.last.read_bytes()[:600]
+    run.last.write_bytes(damaged)
+    with pytest.raises(checkpoints.CheckpointError, match="bring back a whole copy; a training"):
         Run(run.folder, wanted, "settings")
     assert (run.folder / "config.yaml").read_bytes() == before
     anew = Run(run.folder, wanted, resume=False)           # as the message says
     assert anew.load() is None
-    assert (run.folder / "earlier_1" / "last.pt").read_bytes() == b"damaged"
+    assert (run.folder / "earlier_1" / "last.pt").read_bytes() == damaged
+
+
+def test_an_unknown_way_to_resume_is_refused(run):
+    with pytest.raises(checkpoints.CheckpointError, match="'weight': choose from .*'weights'"):
+        Run(run.folder, run.config, "weight")
