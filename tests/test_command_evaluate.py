@@ -9,7 +9,8 @@ from sep_helpers import models, views
 from sep_helpers.__main__ import main
 from sep_helpers.views import Recipe
 
-TINY = {"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 8, "Sc": 4, "X": 1, "R": 1}
+TINY = models.complete({"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 8, "Sc": 4, "X": 1,
+                        "R": 1})
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from toy_corpus import make_sound
 from sep_helpers import models
 from sep_helpers.__main__ import main
 
-TINY = {"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 8, "Sc": 4, "X": 1, "R": 1}
+TINY = models.complete({"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 8, "Sc": 4, "X": 1,
+                        "R": 1})
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import torch
 from sep_helpers import checkpoints, models, trained
 from sep_helpers.trained import TrainedError
 
-TINY = {"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 8, "Sc": 4, "X": 1, "R": 1}
+TINY = models.complete({"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 8, "Sc": 4, "X": 1,
+                        "R": 1})
 
 
 @pytest.fixture
