@@ -18,7 +18,7 @@ def files(tmp_path):
     """Two networks' files and a corpus, as arguments."""
     for number, name in enumerate("ab"):
         torch.manual_seed(number)
-        models.save(models.build(TINY), tmp_path / f"{name}.safetensors")
+        models.save(models.build(models.complete(TINY)), tmp_path / f"{name}.safetensors")
     make_corpus(tmp_path / "corpus")
     return (str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors"),
             ["--corpus", str(tmp_path / "corpus"), "--n", "3"])
@@ -62,7 +62,8 @@ def test_a_view_of_ones_own_and_a_mixture_that_cannot_be_read(files, tmp_path, c
 
 
 def test_what_cannot_be_is_one_line(files, tmp_path, capsys):
-    models.save(models.build(TINY | {"sample_rate": 16000}), tmp_path / "fast.safetensors")
+    fast = models.complete(TINY | {"sample_rate": 16000})
+    models.save(models.build(fast), tmp_path / "fast.safetensors")
     for arguments, words in [([files[0], str(tmp_path / "fast.safetensors")], "do not compare"),
                              ([files[0], "--n", "0"], "one mixture at least"),
                              (["nothing"], "no network there")]:
