@@ -54,3 +54,17 @@ def test_other_precisions_take_the_plain_way():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert not on_cpu(torch.zeros(1))
         assert Pointwise(3, 2)(torch.randn(1, 4, 3)).dtype == torch.bfloat16
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_thread_takes_the_fast_way_too(threads):
+    x, weight, before = torch.randn(1, 1000, 64), torch.randn(128, 64), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.profiler.profile() as profile:
+            outer_sum(product(x, weight)[0], x[0])
+    finally:
+        torch.set_num_threads(before)
+    used = [event.key for event in profile.key_averages()]
+    assert "aten::mkldnn_convolution" in used and not [key for key in used if "slow_conv" in key]
