@@ -265,7 +265,7 @@ pd.DataFrame({"as they are": [per_batch(guesses, sources), -pit(guesses, sources
 # handed it a **negated** correlation, a loss, where small is good; so it took the worst match, every
 # time. Before a loss meets `argmax`, say aloud which way is up.
 #
-# ### Exercise 03.5 · One order each (★★, 10 min)
+# ### Exercise 03.1 · One order each (★★, 10 min)
 #
 # Write `min_loss(D)`: for distances `D`, `(batch, estimate, source)`, the mean distance of the best
 # matching *of each mixture*, `(batch,)`. It has to work for any number of sources.
@@ -290,7 +290,7 @@ def min_loss(D):
     return torch.stack(means).amin(0)
 
 # %%
-check("03.5", min_loss)
+check("03.1", min_loss)
 
 # %% [markdown]
 # ## 5 · Losses on spectrograms
@@ -443,7 +443,7 @@ plt.show()
 # Then the masks add up to 1 by construction and the estimates to the mixture, exactly. A **DRNN** is
 # recurrent at one of its layers, an **SRNN** (stacked) at all.
 #
-# ### Exercise 03.1 · The joint mask layer (★, 6 min)
+# ### Exercise 03.4 · The joint mask layer (★, 6 min)
 #
 # Write `joint_mask(y)` for `y` of shape `(source, freq, frame)`. A bin in which every $y$ is 0 must not
 # become NaN.
@@ -464,7 +464,7 @@ def joint_mask(y):
     return size / size.sum(0).clamp(min=1e-8)
 
 # %%
-check("03.1", joint_mask)
+check("03.4", joint_mask)
 
 # %%
 drnn = models.build(models.complete({"name": "drnn", "hidden": 64}))
@@ -477,7 +477,7 @@ print(f"untrained, and yet the parts add up: largest error {(parts.sum(0) - item
 #
 # $$ \sum_i \|\hat{y}_i - y_i\|^2 - \gamma \sum_{i \neq j} \|\hat{y}_i - y_j\|^2 $$
 #
-# ### Exercise 03.4 · Own and others (★, 6 min)
+# ### Exercise 03.5 · Own and others (★, 6 min)
 #
 # Write `discriminative(D, gamma)` for a matrix of squared distances `D`, `(estimate, source)`, in the
 # right order already.
@@ -492,7 +492,7 @@ def own_and_others(D, gamma):
     return own - gamma * (D.sum() - own)
 
 # %%
-check("03.4", own_and_others)
+check("03.5", own_and_others)
 
 # %% [markdown]
 # What does $\gamma$ do? Let an estimate of the dog be $a \cdot \text{dog} + b \cdot \text{rain}$ and look
@@ -558,7 +558,7 @@ print(f"{(seen.sum(0) > 0).sum()} frames, {(seen.sum(1) > 0).sum()} of 129 frequ
 # looks harmless. But then no real part and no imaginary part can change its sign, and half of the
 # reason for a complex mask is gone.
 #
-# ### Exercise 03.7 · What a ReLU forbids (★★, 8 min)
+# ### Exercise 03.6 · What a ReLU forbids (★★, 8 min)
 #
 # Write `forbidden(S, Y)`: of all real and imaginary parts of a source `S`, the share that no mask
 # $\geq 0$ can make out of the mixture's part, because the signs differ.
@@ -579,7 +579,7 @@ def forbidden(S, Y):
     return (torch.view_as_real(S) * torch.view_as_real(Y) < 0).float().mean()
 
 # %%
-check("03.7", forbidden)
+check("03.6", forbidden)
 
 # %% [markdown]
 # What does it cost? We give both kinds of mask the *best* values there are, and cut them at 10, so
@@ -621,7 +621,7 @@ pd.DataFrame([{"part": name, "parameters": models.count_parameters(part)}
 # A song does not consist of whole blocks. The published code dropped what was left over, so every song
 # came out a little short.
 #
-# ### Exercise 03.6 · The last block (★★, 8 min)
+# ### Exercise 03.7 · The last block (★★, 8 min)
 #
 # Write `in_blocks(network, x, size)`: cut `x`, `(frame, freq)`, into blocks, hand them to `network` as one
 # batch `(blocks, size, freq)`, and put its answer together again, exactly as long as `x`.
@@ -644,7 +644,7 @@ def in_blocks(network, x, size):
     return blocks.reshape(padded.shape)[:len(x)]
 
 # %%
-check("03.6", in_blocks)
+check("03.7", in_blocks)
 
 # %% [markdown]
 # ## 11 · A small race
@@ -669,6 +669,7 @@ SMALL = {
                     "horizontal": 20, "code": 64},
 }
 
+# %%
 def contest(config, steps):
     """Build, train, measure: one line of the table."""
     torch.manual_seed(0)

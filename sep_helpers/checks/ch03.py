@@ -19,7 +19,7 @@ def _close(a: Tensor, b: Tensor, atol: float = 1e-4) -> bool:
 
 
 def judge_joint(joint_mask) -> str | None:
-    """03.1: joint_mask(y (source, freq, frame)) -> |y_i| / sum_j |y_j|, never NaN."""
+    """03.4: joint_mask(y (source, freq, frame)) -> |y_i| / sum_j |y_j|, never NaN."""
     y = _noise(3, 5, 7)
     answer = joint_mask(y.clone())
     if not isinstance(answer, Tensor) or answer.shape != y.shape:
@@ -101,7 +101,7 @@ def judge_correlation(correlation) -> str | None:
 
 
 def judge_discriminative(discriminative) -> str | None:
-    """03.4: discriminative(D (estimate, source), gamma) -> own distances - gamma x the others."""
+    """03.5: discriminative(D (estimate, source), gamma) -> own distances - gamma x the others."""
     D, gamma = torch.tensor([[1.0, 20.0, 300.0], [4000.0, 2.0, 50.0], [6.0, 70.0, 3.0]]), 0.1
     answer = discriminative(D.clone(), gamma)
     if torch.as_tensor(answer).numel() != 1:
@@ -126,7 +126,7 @@ def judge_discriminative(discriminative) -> str | None:
 
 
 def judge_min_loss(min_loss) -> str | None:
-    """03.5: min_loss(D (batch, estimate, source)) -> (batch,): the best matching of each."""
+    """03.1: min_loss(D (batch, estimate, source)) -> (batch,): the best matching of each."""
     D = _noise(6, 3, 3, seed=5).abs()
     pairings = torch.stack([D[:, range(3), list(p)].mean(1) for p in permutations(range(3))])
     right = pairings.min(0).values
@@ -154,7 +154,7 @@ def judge_min_loss(min_loss) -> str | None:
 
 
 def judge_blocks(in_blocks) -> str | None:
-    """03.6: in_blocks(network, x (frame, freq), size) -> (frame, freq), whatever the length."""
+    """03.7: in_blocks(network, x (frame, freq), size) -> (frame, freq), whatever the length."""
     seen = []
 
     def network(blocks: Tensor) -> Tensor:           # (blocks, size, freq) -> the same
@@ -183,7 +183,7 @@ def judge_blocks(in_blocks) -> str | None:
 
 
 def judge_forbidden(forbidden) -> str | None:
-    """03.7: forbidden(S, Y complex (freq, frame)) -> share of parts a mask >= 0 cannot reach."""
+    """03.6: forbidden(S, Y complex (freq, frame)) -> share of parts a mask >= 0 cannot reach."""
     S, N = (stft(_noise(4000, seed=k)) for k in (1, 2))
     Y = S + 2 * N
     parts = torch.stack([S.real * Y.real, S.imag * Y.imag])
@@ -210,6 +210,6 @@ def judge_forbidden(forbidden) -> str | None:
         f"here it is {right:.3f}, you say {value:.3f}: compare the signs of S and Y, part by part"
 
 
-JUDGES = {"03.1": judge_joint, "03.2": judge_phase_target, "03.3": judge_correlation,
-          "03.4": judge_discriminative, "03.5": judge_min_loss, "03.6": judge_blocks,
-          "03.7": judge_forbidden}
+JUDGES = {"03.1": judge_min_loss, "03.2": judge_phase_target, "03.3": judge_correlation,
+          "03.4": judge_joint, "03.5": judge_discriminative, "03.6": judge_forbidden,
+          "03.7": judge_blocks}
