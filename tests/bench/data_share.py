@@ -20,6 +20,8 @@ settings = Settings(batch=preset.batch, learning_rate=preset.learning_rate)
 epochs = count()
 source = iter(())
 batch = None
+for _ in view.epoch(next(epochs)):
+    pass       # a training reads each recording once and keeps it: what counts is every later epoch
 
 
 def data():
