@@ -44,6 +44,8 @@ from sep_helpers.plots_style import COLOURS, STYLE
 from sep_helpers.stft import istft, stft
 
 plt.style.use(STYLE)
+
+# %%
 sounds = corpora.embedded("sounds")
 rate = sounds.sample_rate
 
