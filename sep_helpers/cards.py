@@ -1,5 +1,9 @@
-"""Result cards: one JSON file a result, which the results table and the site are made from."""
+"""Result cards: one JSON file a result, which the results table and the site are made from.
 
+A card also shows itself in a notebook, and `write_page` puts a folder of them on one HTML page.
+"""
+
+import html
 import json
 import math
 import os
@@ -7,6 +11,12 @@ import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Self
+
+METRICS = {"si_sdri": ("SI-SDR improvement", "dB"), "sdri": ("SDR improvement", "dB"),
+           "si_sdr": ("SI-SDR", "dB"), "sdr": ("SDR", "dB")}     # names and units, where known
+LOOK = ("display:inline-block;vertical-align:top;max-width:34em;margin:4px 10px 8px 0;"
+        "padding:10px 14px;border:1px solid #999;border-left:5px solid #0072B2;border-radius:4px;"
+        "line-height:1.35")
 
 
 class CardError(ValueError):
@@ -32,6 +42,7 @@ class ResultCard:
     seed: int
     data: str             # the corpus
     created: str = ""     # date, where it matters
+    checkpoint: str = ""  # where the weights came from, "" where nothing was trained
 
     def __post_init__(self):
         if not re.fullmatch(r"[\w.-]+", self.name):
@@ -57,6 +68,46 @@ class ResultCard:
         draft.write_text(json.dumps(flat, indent=1, allow_nan=False, default=lambda v: v.item()),
                          encoding="utf-8")   # .item(): pandas hands out numpy's numbers
         return draft.replace(path)
+
+    def html(self) -> str:
+        """The card as HTML that needs nothing from elsewhere: the figure, then what it rests on."""
+        name, unit = METRICS.get(self.metric, (self.metric, ""))
+        interval = ("no interval from one utterance" if math.isnan(self.low) else
+                    f"95 % interval {_number(self.low)} to {_number(self.high)} {unit}")
+        facts = {"preset": self.preset, "origin": self.origin, "checkpoint": self.checkpoint,
+                 "seconds": f"{self.seconds:.4g}", "machine": self.machine, "seed": self.seed,
+                 "data": self.data, "created": self.created, "card": f"{self.name}.json"}
+        rows = "".join(f'<tr><td style="color:#666;padding:1px 10px 1px 0">{key}</td>'
+                       f'<td style="text-align:left">{html.escape(str(value))}</td></tr>'
+                       for key, value in facts.items() if value != "")
+        return (f'<div class="result-card" style="{LOOK}">'
+                f"<div><b>{html.escape(self.system)}</b> on <b>{html.escape(self.view)}</b></div>"
+                f'<div style="font-size:1.7em">{_number(self.mean)} {unit} '
+                f'<span style="font-size:0.55em">{html.escape(name)}</span></div>'
+                f"<div>{interval}, {self.n} utterance{'s' * (self.n != 1)}</div>"
+                f'<table style="margin:6px 0 0;font-size:0.85em;border-collapse:collapse">{rows}'
+                "</table></div>")
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
+def write_page(folder: str | Path, title: str = "Results") -> Path:
+    """Write <folder>/cards.html: all cards of the folder, readable offline; return its path."""
+    path = Path(folder) / "cards.html"
+    shown = "\n".join(card.html() for card in read_all(folder)) or "<p>No cards yet.</p>"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.write_text(f'<!doctype html><html lang="en"><meta charset="utf-8">'
+                     f"<title>{html.escape(title)}</title>"
+                     f'<body style="font-family:sans-serif;margin:2em"><h1>{html.escape(title)}'
+                     f"</h1>\n{shown}\n</body></html>\n", encoding="utf-8")
+    return draft.replace(path)
+
+
+def _number(value: float) -> str:
+    """Two decimals, and a minus that is one."""
+    return f"{value:.2f}".replace("-", "−")
 
 
 def read(path: str | Path) -> ResultCard:

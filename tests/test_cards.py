@@ -1,8 +1,10 @@
 """cards: what is written is read, in plain JSON that a browser reads too."""
 
+import html
 import json
 import math
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -42,6 +44,51 @@ def test_all_cards_of_a_folder_by_name(tmp_path):
     (tmp_path / "notes.txt").write_text("no card")
     assert [card.name for card in cards.read_all(tmp_path)] == ["a", "b", "c"]
     assert cards.read_all(tmp_path / "nowhere") == []
+
+
+def shown(page: str) -> str:
+    """What a reader sees of some HTML."""
+    return html.unescape(re.sub(r"<[^>]+>", " ", page))
+
+
+def test_a_card_shows_its_figure_and_all_that_it_rests_on():
+    card = ResultCard.of(ROW, **FACTS, checkpoint="shipped, voice_separator")
+    words = shown(card._repr_html_())
+    for word in ("Conv-TasNet", "6.25 dB", "SI-SDR improvement", "5.50 to 7.00 dB", "60 utterances",
+                 "laptop", "a machine", "310.5", "embedded voices", "yours", "voice_separator",
+                 "04_conv_tasnet.json"):
+        assert word in words, word
+    assert re.search(r"seed\s+0", words), "a seed of 0 is a fact, too"
+
+
+def test_one_utterance_has_no_interval_and_a_loss_its_minus():
+    row = ROW.copy()
+    row["n"], row["mean"], row["low"], row["high"] = 1, -0.5, math.nan, math.nan
+    words = shown(ResultCard.of(row, **FACTS).html())
+    assert "−0.50 dB" in words and "no interval" in words and "1 utterance " in words
+    assert "nan" not in words
+
+
+def test_a_cards_text_is_escaped_and_reaches_nothing_outside():
+    evil = "<script>alert(1)</script>&<img src='http://x'>"
+    facts = FACTS | {"machine": evil, "data": evil, "preset": evil}
+    row = ROW.copy()
+    row["system"] = row["view"] = row["metric"] = evil
+    page = ResultCard.of(row, **facts, checkpoint=evil, created=evil).html()
+    assert "<script" not in page and "<img" not in page and shown(page).count(evil) == 8
+    outside = re.findall(r"(?:src|href)=|url\(", ResultCard.of(ROW, **FACTS).html())
+    assert not outside
+
+
+def test_a_page_holds_all_cards_of_the_folder_and_is_written_whole(tmp_path):
+    for name in ("b", "a"):
+        ResultCard.of(ROW, **FACTS | {"name": name}).write(tmp_path)
+    path = cards.write_page(tmp_path, "My <results>")
+    text = path.read_text(encoding="utf-8")
+    assert text.index("a.json") < text.index("b.json") and "My &lt;results&gt;" in text
+    assert sorted(os.listdir(tmp_path)) == ["a.json", "b.json", "cards.html"]
+    assert cards.write_page(tmp_path) == path and len(cards.read_all(tmp_path)) == 2
+    assert "No cards yet" in cards.write_page(tmp_path / "empty").read_text()
 
 
 def test_a_new_result_replaces_the_old_one(tmp_path):
