@@ -4,18 +4,31 @@
 class Player {
   constructor(host, spec, css) {
     Object.assign(this, { host, spec, test: null, drag: null });
-    this.sound = new Transport(spec, () => this.refresh());
-    this.rows = spec.tracks.map((track, i) => trackRow(this, track, i));
+    this.make(spec);
     buildPlayer(this);
     this.wrap.addEventListener("keydown", (event) => this.key(event));
     // A click focuses the player and not the button: the space bar goes on playing.
     this.wrap.addEventListener("mousedown", (event) => {
+      if (event.target.matches("input")) return;
       event.preventDefault();
       this.wrap.focus({ preventScroll: true });
     });
     host.attachShadow({ mode: "open" }).append(h("style", {}, css), this.wrap);
     this.refresh();
     this.drawWhenNear();
+  }
+
+  // What another kind of player has of its own: the sound, the rows, the pills.
+  make(spec) {
+    this.sound = new Transport(spec, () => this.refresh());
+    this.rows = spec.tracks.map((track, i) => trackRow(this, track, i));
+    this.group = { role: "radiogroup", "aria-label": "Track heard" };
+  }
+  controls() {
+    return pills(this);
+  }
+  pressed() {
+    return [this.sound.loop, this.sound.matched, !!this.test];
   }
 
   // On a page of many players, each decodes and draws as it comes into reach.
@@ -56,8 +69,8 @@ class Player {
     wrap.classList.toggle("playing", !!sound.voices);
     wrap.classList.toggle("testing", !!test);
     this.playButton.setAttribute("aria-label", sound.voices ? "Pause" : "Play");
-    [sound.loop, sound.matched, !!test].forEach((on, i) =>
-      this.pills[i]?.setAttribute("aria-pressed", on));
+    this.pressed().forEach((on, i) =>
+      on !== null && this.pills[i]?.setAttribute("aria-pressed", on));
     if (this.pills[1]) this.pills[1].disabled = !!test; // unmatched, loudness would give X away
     this.refreshRows();
     if (test) this.refreshTest();
@@ -145,11 +158,14 @@ class Player {
     event.stopPropagation(); // a notebook would cut the cell at "x"
     const onButton = event.target.closest("button:not(.track)");
     if (onButton && (event.key === " " || event.key === "Enter")) return;
-    const name = event.key.length > 1 ? event.key : event.key.toLowerCase();
-    const action = /^[1-9]$/.test(name) ? () => this.choose(name - 1) : this.keys(event)[name];
+    if (event.target.matches("input") && /^(Arrow|Home|End|Page)/.test(event.key)) return;
+    const action = this.action(event, event.key.length > 1 ? event.key : event.key.toLowerCase());
     if (!action) return;
     event.preventDefault();
     action();
+  }
+  action(event, name) {
+    return /^[1-9]$/.test(name) ? () => this.choose(name - 1) : this.keys(event)[name];
   }
   keys({ shiftKey }) {
     const { sound, test } = this;
@@ -215,11 +231,11 @@ class Player {
 }
 
 // One player in every host of this id that has none yet: the same output may be shown twice.
-function sepPlayer(spec, css) {
+function sepPlayer(spec, css, kind = Player) {
   for (const host of document.querySelectorAll(`[data-sep-player="${spec.id}"]`)) {
     if (host.shadowRoot) continue;
     host.dataset.lmSuppressShortcuts = true; // JupyterLab leaves the keys to us
-    host.sepPlayer = new Player(host, spec, css);
+    host.sepPlayer = new kind(host, spec, css);
     page.list = [...page.list.filter((player) => player.host.isConnected), host.sepPlayer];
   }
 }

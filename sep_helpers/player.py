@@ -39,9 +39,10 @@ def player(tracks: dict[str, ArrayLike], sample_rate: int, title: str = "") -> H
     if not RATES[0] <= sample_rate <= RATES[1]:
         raise PlayerError(f"sample rate {sample_rate} Hz: browsers play {RATES[0]} to {RATES[1]} "
                           "Hz, resample first")
-    waves = {str(name): _wave(str(name), track, sample_rate) for name, track in tracks.items()}
+    waves = {str(name): waveform(str(name), track, sample_rate) for name, track in tracks.items()}
     spec = _spec(waves, sample_rate, title)
-    return HTML(_document(spec))
+    gains = {track["name"]: f"{track['gain']:+.1f} dB" for track in spec["tracks"]}
+    return HTML(document(spec, "Gain for equal loudness", gains))
 
 
 def loudness_db(wave: np.ndarray, sample_rate: int) -> float:
@@ -70,11 +71,11 @@ def matching_gains_db(waves: list[np.ndarray], sample_rate: int) -> list[float]:
     if not audible.any():
         return [0.0] * len(waves)
     gains = np.where(audible, levels[audible][0] - np.where(audible, levels, 0.0), 0.0)
-    peaks = np.array([_peak_db(wave) for wave in waves]) + gains
+    peaks = np.array([peak_db(wave) for wave in waves]) + gains
     return list(np.where(audible, gains - max(0.0, peaks.max()), 0.0))
 
 
-def _wave(name: str, track: ArrayLike, sample_rate: int) -> np.ndarray:
+def waveform(name: str, track: ArrayLike, sample_rate: int) -> np.ndarray:
     """Track as float32 (channel, time), or a PlayerError that names it."""
     if hasattr(track, "detach"):  # a tensor, perhaps on a GPU or with a gradient
         track = track.detach().cpu()
@@ -96,29 +97,40 @@ def _wave(name: str, track: ArrayLike, sample_rate: int) -> np.ndarray:
     return wave
 
 
-def _spec(waves: dict[str, np.ndarray], sample_rate: int, title: str) -> dict:
-    """All that the browser needs to know, JSON-ready; player_sound.js reads it."""
+def together(waves: dict[str, np.ndarray], sample_rate: int) -> tuple[dict, list[str]]:
+    """Waves (channel, time) padded to one length, and what has to be said about it.
+
+    Raises PlayerError where they are too much for one player.
+    """
     samples = max(wave.shape[1] for wave in waves.values())
     notes = [f"{name} is {(samples - wave.shape[1]) / sample_rate:.2f} s shorter than the longest "
              "track: padded with silence." for name, wave in waves.items()
              if wave.shape[1] < samples]
-    padded = [np.pad(wave, ((0, 0), (0, samples - wave.shape[1]))) for wave in waves.values()]
-    megabytes = sum(2 * wave.size for wave in padded) / 1e6
+    padded = {name: np.pad(wave, ((0, 0), (0, samples - wave.shape[1])))
+              for name, wave in waves.items()}
+    megabytes = sum(2 * wave.size for wave in padded.values()) / 1e6
     if megabytes > MAX_MEGABYTES:
         raise PlayerError(f"{len(waves)} tracks of {samples / sample_rate:.0f} s make "
                           f"{megabytes:.0f} MB, a player holds {MAX_MEGABYTES} MB: cut them or "
                           "leave some out")
-    loudest = max(_peak_db(wave) for wave in padded)
-    gains = matching_gains_db(padded, sample_rate)
+    return padded, notes
+
+
+def _spec(waves: dict[str, np.ndarray], sample_rate: int, title: str) -> dict:
+    """All that the browser needs to know, JSON-ready; player_sound.js reads it."""
+    padded, notes = together(waves, sample_rate)
+    loudest = max(peak_db(wave) for wave in padded.values())
+    gains = matching_gains_db(list(padded.values()), sample_rate)
     return {
-        "title": title, "rate": sample_rate, "samples": samples, "notes": notes,
+        "title": title, "rate": sample_rate, "notes": notes,
+        "samples": next(iter(padded.values())).shape[1],
         "plain": round(min(0.0, -loudest), 2),  # dB for all: an estimate may exceed full scale
-        "tracks": [{"name": name, "gain": round(gain, 2), **_pcm(wave)}
-                   for name, gain, wave in zip(waves, gains, padded, strict=True)],
+        "tracks": [{"name": name, "gain": round(gain, 2), **pcm(wave)}
+                   for (name, wave), gain in zip(padded.items(), gains, strict=True)],
     }
 
 
-def _pcm(wave: np.ndarray) -> dict:
+def pcm(wave: np.ndarray) -> dict:
     """Peak of wave (channel, time), and its channels as base64 of 16-bit PCM that spans it."""
     peak = float(np.abs(wave).max())
     words = np.round(wave / (peak or 1) * 32767).astype("<i2")
@@ -126,23 +138,30 @@ def _pcm(wave: np.ndarray) -> dict:
             "pcm": [base64.b64encode(channel.tobytes()).decode() for channel in words]}
 
 
-def _peak_db(wave: np.ndarray) -> float:
+def peak_db(wave: np.ndarray) -> float:
+    """Of a wave (channel, time), in dB re full scale."""
     return 20 * np.log10(max(float(np.abs(wave).max()), 1e-9))
 
 
-def _document(spec: dict) -> str:
-    """A table for where scripts do not run, and the script that puts the player in its place."""
-    rows = "".join(f"<tr><td>{html.escape(track['name'])}</td><td>{track['gain']:+.1f} dB</td></tr>"
-                   for track in spec["tracks"])
+def document(spec: dict, heading: str, lines: dict[str, str], part: str = "",
+             kind: str = "Player") -> str:
+    """A table for where scripts do not run, and the script that puts the player in its place.
+
+    lines: track -> what the table says of it. part: name of the files player_<part>.js and .css
+    that make another `kind` of player.
+    """
+    rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{text}</td></tr>"
+                   for name, text in lines.items())
     seconds = spec["samples"] / spec["rate"]
     data = json.dumps(spec, separators=(",", ":"), sort_keys=True)
     spec_id = hashlib.sha256(data.encode()).hexdigest()[:12]
-    call = f'sepPlayer({{id:"{spec_id}",...{_inside_script(data)}}},{_inside_script(_style())})'
+    call = (f'sepPlayer({{id:"{spec_id}",...{_inside_script(data)}}},'
+            f"{_inside_script(_style(part))},{kind})")
     title = html.escape(spec["title"]) or "Player"
     return (f'<div data-sep-player="{spec_id}"><p><b>{title}</b>, {seconds:.1f} s. '
             "To listen, run this cell or trust the notebook.</p><table>"
-            f"<tr><th>Track</th><th>Gain for equal loudness</th></tr>{rows}</table></div>\n"
-            f"<script>(()=>{{\n{_code()}\n{call}\n}})()</script>")
+            f"<tr><th>Track</th><th>{heading}</th></tr>{rows}</table></div>\n"
+            f"<script>(()=>{{\n{_code(part)}\n{call}\n}})()</script>")
 
 
 def _inside_script(text: str) -> str:
@@ -150,15 +169,15 @@ def _inside_script(text: str) -> str:
 
 
 @cache
-def _code() -> str:
-    parts = ["_sound", "_pictures", "_dom", "_blind", ""]
+def _code(part: str) -> str:
+    parts = ["_sound", "_pictures", "_dom", "_blind", "", *([f"_{part}"] if part else [])]
     return "\n".join(_squeeze(_read(f"player{part}.js"), "{}()=,;:?<>&|*") for part in parts)
 
 
 @cache
-def _style() -> str:
-    css = _squeeze(_read("player.css"), "{};,>")
-    return json.dumps(css.replace(": ", ":").replace("\n", ""))
+def _style(part: str) -> str:
+    css = _read("player.css") + (_read(f"player_{part}.css") if part else "")
+    return json.dumps(_squeeze(css, "{};,>").replace(": ", ":").replace("\n", ""))
 
 
 def _read(name: str) -> str:

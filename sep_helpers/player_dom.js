@@ -27,10 +27,10 @@ function axis(range, count, steps, unit, side) {
   });
 }
 
-function trackRow(player, { name }, i) {
+function trackRow(player, { name }, i, key = i < 9 ? i + 1 : "·") {
   const gain = h("span.gain");
   const button = h("button.track", { role: "radio", click: () => player.choose(i) },
-    h("kbd", {}, i < 9 ? i + 1 : "·"), h("span.name", { title: name }, name), gain);
+    h("kbd", {}, key), h("span.name", { title: name }, name), gain);
   const chips = ["A", "B"].map((letter) => h("button.chip", {
     "aria-label": `Use ${name} as ${letter}`, click: () => player.pair(letter, i) }, letter));
   const wave = h("svg.wave", {
@@ -83,7 +83,7 @@ function buildPlayer(player) {
   const { spec, rows } = player;
   player.playButton = h("button.round", { click: () => player.toggle() }, h("i.icon"));
   player.clock = h("span.clock");
-  player.pills = pills(player);
+  player.pills = player.controls();
   player.listen = ["A", "B", "X"].map((letter) =>
     h("button.letter", { click: () => player.hear(letter) }, letter));
   player.answers = ["A", "B"].map((letter) =>
@@ -93,11 +93,11 @@ function buildPlayer(player) {
   player.help = h("span.help");
   player.wrap = h("section.player",
     { tabindex: "0", "aria-label": spec.title || "Player", style: `--count:${rows.length}` },
-    h("header", {}, player.playButton, h("div.heading", {}, h("b", {}, spec.title), player.clock),
+    h("header", {}, player.playButton, h("div.heading", {}, h("b", {}, spec.title), player.clock,
+      ...(player.extras || [])),
       h("div.pills", {}, ...player.pills)),
     blindPanel(player),
-    h("div", { role: "radiogroup", "aria-label": "Track heard" },
-      ...rows.map((row) => row.element)),
+    h("div", player.group, ...rows.map((row) => row.element)),
     player.ruler,
     ...spec.notes.map((note) => h("p.note", {}, note)),
     h("footer", {}, player.help, legend()));

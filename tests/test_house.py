@@ -77,6 +77,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "plots",
     "progress",
     "player",
+    "stem_player",
     "widgets",
     "artifacts",
     "workspace",
