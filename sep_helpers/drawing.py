@@ -38,6 +38,9 @@ def freeze(corpus: Corpus, recipe: Recipe, noise: Corpus | None = None) -> pd.Da
     if recipe.speed:
         raise ViewError(f"recipe {recipe.name!r}: speed={recipe.speed} changes samples, so it is "
                         "for live views only: set speed to 0 before freezing")
+    if recipe.augment:
+        raise ViewError(f"recipe {recipe.name!r}: augment changes samples, so it is for live views "
+                        "only: leave it out before freezing")
     pool = candidates(corpus, recipe, noise)
     drawn = [line for index in range(recipe.n_mixtures) for line in lines(pool, index, 0)]
     return pd.DataFrame(drawn, columns=COLUMNS + (["room"] if recipe.rt60 else []))

@@ -10,9 +10,10 @@ from sep_helpers.views import ViewError, collate
 
 
 @torch.inference_mode()
-def measure(model: nn.Module, view: Dataset, batch: int = 8, device="cpu", accelerator=None
-            ) -> tuple[Tensor, Tensor]:
-    """SI-SNR in dB of each mixture of a view, and its best permutation: (n,), (n, source).
+def measure(model: nn.Module, view: Dataset, batch: int = 8, device="cpu", accelerator=None,
+            assignment: str = "pit") -> tuple[Tensor, Tensor]:
+    """SI-SNR in dB of each mixture of a view, and its permutation, the best one or, where outputs
+    have names, the `fixed` one: (n,), (n, source).
 
     The mode is put back. With an accelerator the processes share the mixtures. Those that a view
     with `skip` leaves out are missing here, too. Raises ViewError for a view without mixtures.
@@ -28,7 +29,7 @@ def measure(model: nn.Module, view: Dataset, batch: int = 8, device="cpu", accel
     for first, (places, items) in zip(range(0, len(mine), batch), loader, strict=True):
         estimates = model(items["mixture"].to(device))
         value, permutation = objectives.score(estimates, items["sources"].to(device),
-                                              items["lengths"])
+                                              items["lengths"], assignment=assignment)
         numbers = [mine[first + place] for place in places]
         found_here += zip(numbers, value.cpu(), permutation.cpu(), strict=True)
     model.train(was_training)

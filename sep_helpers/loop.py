@@ -79,8 +79,9 @@ class Loop:
         """Validate, close the books, keep the best and the last state."""
         trainer, started = self.trainer, time.perf_counter()
         trainer.end_training_of_epoch()
+        fixed = self.settings.assignment == "fixed"       # a swap of named outputs is an error
         values, assignments = measure(trainer.validated, val_view, self.settings.batch,
-                                      trainer.device, self.accelerator)
+                                      trainer.device, self.accelerator, "fixed" if fixed else "pit")
         row = trainer.finish_epoch(values.mean().item(), assignments,
                                    time.perf_counter() - started)
         if self.run and row["val_si_snr"] >= max(r["val_si_snr"] for r in trainer.history):

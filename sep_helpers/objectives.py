@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sep_helpers.losses import si_snr, snr, valid_samples
 from sep_helpers.permutation import ASSIGNMENTS, pairwise, pit, reorder
-from sep_helpers.spectral_losses import DISTANCES, Spectral
+from sep_helpers.spectral_losses import DISTANCES, Dissimilarity, Spectral, magnitude
 
 SILENT = 1e-6      # a target 60 dB below its mixture, or farther, counts as silent
 FLOOR = 1e-3       # what an estimate of silence may leave, 30 dB below its mixture, to score 0 dB
@@ -42,7 +42,18 @@ def minus_mse(estimate: Tensor, target: Tensor, lengths: Tensor | None = None) -
 
 
 METRICS = {"si_snr": si_snr, "snr": snr, "mse": minus_mse,
-           **{name: Spectral(distance) for name, distance in DISTANCES.items()}}
+           **{name: Spectral(distance) for name, distance in DISTANCES.items()},
+           "conv_sep": Spectral(magnitude, n_fft=1024, hop=256)}    # the network's own frames
+PUBLISHED = Dissimilarity()
+WAVEFORM = ("si_snr", "snr", "mse")      # of samples, whatever their order
+
+
+def interleaved(x: Tensor) -> Tensor:
+    """Stereo as one row of samples, left, right, left ...: (..., channel, time) -> (..., samples).
+
+    A measure of samples then takes both channels together, and padding stays at the end.
+    """
+    return x.mT.flatten(-2)
 
 
 def metric(name: str, sources: Tensor, lengths: Tensor | None = None):
@@ -52,6 +63,10 @@ def metric(name: str, sources: Tensor, lengths: Tensor | None = None):
     their mixtures.
     """
     chosen = METRICS[name]
+    if sources.dim() == 4:
+        def both(estimate: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
+            return chosen(estimate, target, lengths).mean(-1)
+        return both
     if name not in ("si_snr", "snr"):     # finite for silence as they stand
         return chosen
     with torch.no_grad():
@@ -71,15 +86,19 @@ def metric(name: str, sources: Tensor, lengths: Tensor | None = None):
 
 def score(
     estimates: Tensor, sources: Tensor, lengths: Tensor | None = None, objective: str = "si_snr",
-    assignment: str = "pit",
+    assignment: str = "pit", apart: Dissimilarity = PUBLISHED,
 ) -> tuple[Tensor, Tensor]:
     """The objective of each utterance, to be maximised, and which estimate serves which source.
 
-    estimates, sources (batch, source, time) -> (batch,), (batch, source). In float32, whatever
-    comes in.
+    estimates, sources (batch, source, time), of stereo (batch, source, channel, time), whose
+    channels are measured together -> (batch,), (batch, source). In float32, whatever comes in.
+    `apart` weighs the terms of the objective "conv_sep".
     """
-    estimates, sources = estimates.float(), sources.float()
+    estimates, sources, lengths = _rows(estimates, sources, lengths, objective)
     function = metric(objective, sources, lengths)
+    if objective == "conv_sep":
+        scores = pairwise(estimates, sources, function, lengths)
+        return apart(scores), ASSIGNMENTS["fixed"](scores)
     if assignment == "pit":
         return pit(estimates, sources, function, lengths)
     with torch.no_grad():
@@ -87,12 +106,23 @@ def score(
     return function(reorder(estimates, permutation), sources, lengths).mean(-1), permutation
 
 
+def _rows(estimates: Tensor, sources: Tensor, lengths: Tensor | None, objective: str) -> tuple:
+    """Both in float32; stereo as one row of samples, where that is all the objective wants."""
+    estimates, sources = estimates.float(), sources.float()
+    if estimates.dim() != 4 or sources.dim() != 4 or objective not in WAVEFORM:
+        return estimates, sources, lengths
+    channels = sources.shape[2]
+    return (interleaved(estimates), interleaved(sources),
+            None if lengths is None else channels * lengths)
+
+
 class Scores:
     """A batch's pairwise values, computed when somebody looks: scores[i] (estimate, source)."""
 
     def __init__(self, estimates: Tensor, sources: Tensor, lengths: Tensor | None, objective: str):
-        self.estimates, self.sources = estimates.detach().float(), sources.float()
-        self.lengths, self.objective = lengths, objective
+        self.estimates, self.sources, self.lengths = _rows(estimates.detach(), sources, lengths,
+                                                           objective)
+        self.objective = objective
 
     def __len__(self) -> int:
         return len(self.estimates)

@@ -30,7 +30,8 @@ def pairwise(
 ) -> Tensor:
     """Metric of every estimate against every source.
 
-    estimates, sources (batch, source, time) -> (batch, estimate, source) in the metric's unit.
+    estimates, sources (batch, source, time) -> (batch, estimate, source) in the metric's unit. In
+    stereo (channel before time) the metric has to take the channels together.
     """
     _refuse_other_shapes(estimates, sources)
     return metric(estimates.unsqueeze(2), sources.unsqueeze(1), lengths)
@@ -91,11 +92,13 @@ def discriminative(scores: Tensor, permutation: Tensor, gamma: float) -> Tensor:
 def reorder(estimates: Tensor, permutation: Tensor) -> Tensor:
     """Put the estimates into the order of the sources.
 
-    estimates (batch, source, time), permutation (batch, source) as `best_permutation` gives it.
+    estimates (batch, source, ..., time), permutation (batch, source) as `best_permutation`
+    gives it.
     Indexing applies the permutation; writing `out[permutation] = x` would apply its inverse,
     which is the same thing for two sources and something else from three on.
     """
-    return estimates.gather(1, permutation[..., None].expand_as(estimates))
+    index = permutation.reshape(*permutation.shape, *[1] * (estimates.dim() - 2))
+    return estimates.gather(1, index.expand_as(estimates))
 
 
 def pit(
@@ -108,7 +111,8 @@ def pit(
     minimise is `-pit(...)[0].mean()`.
     """
     _refuse_other_shapes(estimates, sources)
-    if metric is si_snr and _is_plain(estimates) and not sources.requires_grad:
+    plain = _is_plain(estimates) and not sources.requires_grad
+    if metric is si_snr and plain and estimates.dim() == 3:
         return pit_si_snr(estimates, sources, best_permutation, lengths)     # the same, faster
     with torch.no_grad():
         permutation = best_permutation(pairwise(estimates, sources, metric, lengths))
@@ -116,10 +120,11 @@ def pit(
 
 
 def _refuse_other_shapes(estimates: Tensor, sources: Tensor) -> None:
-    if estimates.shape != sources.shape or estimates.dim() != 3:
+    if estimates.shape != sources.shape or estimates.dim() not in (3, 4):
         raise ValueError(
             f"estimates {tuple(estimates.shape)} and sources {tuple(sources.shape)} must have "
-            "one shape (batch, source, time): trim to one length, or build the model with n_sources"
+            "one shape (batch, source, time), or with channels before time: trim to one length, or "
+            "build the model with n_sources and channels"
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from sep_helpers.augmentation import Augmentation, AugmentationError
 from sep_helpers.manifests import SPLITS
 
 
@@ -63,9 +64,12 @@ class Recipe:
     noise_where: dict = field(default_factory=dict)     # which recordings of the noise corpus
     rt60: list | None = None        # [low, high] seconds: a room, its reverberation time
     target: str = "reverberant"     # in a room: what a source is; "direct": without reflections
+    # -- what live views change in it, see `augmentation`
+    augment: dict | None = None     # {"remix": 0.5, "gain_db": [-10, 3], "swap": 0.5, "mute": 0.1}
 
     def __post_init__(self):
-        for test in (_wrong_word, _wrong_number, _wrong_range, _wrong_pool, _wrong_together):
+        for test in (_wrong_word, _wrong_number, _wrong_range, _wrong_pool, _wrong_together,
+                     _wrong_augment):
             fault = test(self)
             if fault:
                 raise ViewError(f"recipe {self.name!r}: {fault}")
@@ -197,4 +201,15 @@ def _wrong_together(recipe: Recipe) -> str | None:
         return f"together={recipe.together!r} must be a column, such as track"
     if recipe.overlap is not None or recipe.same_category:
         return f"together={recipe.together} cuts sources at one place: drop overlap, same_category"
+    return None
+
+
+def _wrong_augment(recipe: Recipe) -> str | None:
+    if recipe.augment is None:
+        return None
+    try:
+        asked = Augmentation.of(recipe.augment)
+    except AugmentationError as error:
+        return f"augment: {error}"
+    object.__setattr__(recipe, "augment", asked.to_dict())
     return None

@@ -13,13 +13,14 @@ CHOICES = {
     "optimizer": ("adam", "adamw", "sgd", "rmsprop", "radam"),
     "schedule": ("warmup_cosine", "plateau", "constant", "halving"),
     "objective": ("si_snr", "snr", "mse", "euclidean", "correlation", "magnitude",
-                  "phase_sensitive"),
+                  "phase_sensitive", "conv_sep"),
     "assignment": ("pit", "greedy", "fixed"),
     "average": ("none", "ema", "swa"),
     "precision": ("float32", "auto", "fp16", "bf16"),
 }
 SMALLEST = {"epochs": 1, "batch": 1, "accumulate": 1, "warmup": 0, "halve_every": 1,
             "plateau_patience": 0, "patience": 0, "workers": 0, "save_every": 1, "seed": 0}
+APART = ("alpha", "beta", "beta_vocals")    # of the objective conv_sep
 SITTING = ("workers", "save_every", "save_share", "max_minutes")    # change nothing in the outcome
 
 
@@ -40,6 +41,9 @@ class Settings:
     clip: float = 5.0                # largest norm of the gradient
     objective: str = "si_snr"        # what is made good: si_snr, snr, mse; a distance of
                                      # spectrograms: euclidean, correlation, magnitude ...
+    alpha: float = 0.001             # conv_sep: unlikeness to the other sources, ...
+    beta: float = 0.01               # ... to `other`, the last one, ...
+    beta_vocals: float = 0.03        # ... and of vocals, the first one, to `other`
     assignment: str = "pit"          # of outputs to sources: pit, greedy, or fixed: k to k
     average: str = "none"            # validate and keep averaged weights: ema or swa
     ema_decay: float = 0.999         # ema: share of the old average that stays at each update
@@ -64,9 +68,13 @@ class Settings:
             if getattr(self, key) < smallest:
                 raise SettingsError(f"{key}={getattr(self, key)} must be at least {smallest}")
         for key, low, high in (("ema_decay", 0, 1), ("swa_start", 0, 1), ("save_share", 0, 1),
-                               ("learning_rate", 0, 1e3), ("weight_decay", 0, 1e3)):
+                               ("learning_rate", 0, 1e3), ("weight_decay", 0, 1e3),
+                               *((key, 0, 1) for key in APART)):
             if not low <= getattr(self, key) <= high:
                 raise SettingsError(f"{key}={getattr(self, key)} must lie from {low} to {high:g}")
+        if self.objective == "conv_sep" and self.assignment != "fixed":
+            raise SettingsError(f"assignment={self.assignment!r} with objective='conv_sep': its "
+                                "terms name the stems, so take assignment='fixed'")
         for key in ("clip", "max_minutes"):
             if not getattr(self, key) >= 0:
                 raise SettingsError(f"{key}={getattr(self, key)} must be 0 or more")
@@ -85,8 +93,10 @@ class Settings:
                       for key, value in values.items()})
 
     def outcome(self) -> dict:
-        """All that decides what comes out; how one sitting goes about it is left out."""
-        return {key: value for key, value in asdict(self).items() if key not in SITTING}
+        """All that decides what comes out; how one sitting goes about it is left out, and so are
+        weights of terms that the objective has not."""
+        out = (*SITTING, *(() if self.objective == "conv_sep" else APART))
+        return {key: value for key, value in asdict(self).items() if key not in out}
 
 
 def nearest(word: str, valid) -> str:

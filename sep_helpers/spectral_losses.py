@@ -85,6 +85,36 @@ class Spectral:
         return bins if lengths is None else bins.reshape(-1, *[1] * (x.dim() - 2))
 
 
+@dataclass(frozen=True)
+class Dissimilarity:
+    """DeepConvSep's objective: like the own source, unlike the others, by squared magnitudes.
+
+    Chandna et al., 2017, section 3.3, with the published weights. Of the sources, in the order of
+    STEMS, the last is the accompaniment `other`: too varied to be learnt, it has no term of its
+    own and is what the masks leave over. Voice, bass and drums are to be near their own source,
+    `alpha` far from one another's, and `beta` (the voice: `beta_vocals`) far from `other`.
+    """
+
+    alpha: float = 0.001
+    beta: float = 0.01
+    beta_vocals: float = 0.03
+
+    def weights(self, n: int) -> Tensor:
+        """What the distance of estimate i to source j counts: (estimate, source), -1 on i = j."""
+        w = torch.full((n, n), self.alpha)
+        w[:, -1], w[0, -1] = self.beta, self.beta_vocals
+        w.fill_diagonal_(-1)
+        w[-1] = 0
+        return w
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """Minus distances (batch, estimate, source) -> the value to be maximised, (batch,)."""
+        return -(self.weights(scores.shape[-1]).to(scores) * scores).sum((1, 2)) / scores.shape[-1]
+
+
+STEMS = ("vocals", "drums", "bass", "other")      # the order in which DeepConvSep's terms read
+
+
 def _energy(X: Tensor) -> Tensor:
     return torch.view_as_real(X).square().sum((-3, -2, -1))
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from sep_helpers import hardware, objectives, optimisers, randomness
 from sep_helpers.settings import Settings
+from sep_helpers.spectral_losses import Dissimilarity
 
 
 class TrainingError(ValueError):
@@ -29,6 +30,7 @@ class Trainer:
     def __init__(self, model: nn.Module, settings: Settings, steps_per_epoch: int, accelerator,
                  example: torch.Tensor | None = None):
         self.accelerator, self.settings = accelerator, settings
+        self.apart = Dissimilarity(settings.alpha, settings.beta, settings.beta_vocals)
         self.steps_per_epoch, self.device = steps_per_epoch, accelerator.device
         self.model = model.to(self.device)
         self.averaged = optimisers.averaged(self.model, settings)
@@ -80,7 +82,7 @@ class Trainer:
             sources = batch["sources"].to(self.device, non_blocking=True)
             value, permutation = objectives.score(
                 estimates, sources, batch["lengths"], self.settings.objective,
-                self.settings.assignment)
+                self.settings.assignment, self.apart)
             si_snr = self._si_snr(value, estimates, sources, batch["lengths"])
             mean_si_snr, mean_value = self._agree_on(si_snr, value, batch["id"])
             self.accelerator.backward(-value.mean() / self.group_size())

@@ -24,6 +24,7 @@ from sep_helpers.optimisers import warmup_then_cosine
 from sep_helpers.runs import Run
 from sep_helpers.settings import Settings, SettingsError
 from sep_helpers.sitting import Sitting
+from sep_helpers.spectral_losses import STEMS
 from sep_helpers.trainer import Trainer, TrainingError
 from sep_helpers.views import LiveView
 
@@ -55,6 +56,7 @@ def fit(
     """
     if not len(val_view):
         raise TrainingError("nothing to validate on: the validation view is empty (data.n_val)")
+    _refuse_order(settings, train_view)
     accelerator = hardware.open_accelerator(device, settings.precision, say)
     leads = accelerator.is_main_process
     if accelerator.num_processes > 1:
@@ -74,6 +76,17 @@ def fit(
     history = pd.DataFrame(loop.trainer.history)
     history.attrs["finished"] = loop.finished
     return history
+
+
+def _refuse_order(settings: Settings, view: LiveView) -> None:
+    """The terms of conv_sep read the sources in one order: voice first, the rest last."""
+    if settings.objective != "conv_sep":
+        return
+    names = view.pool.names if view.recipe.together or view.recipe.in_order else ["any order"]
+    if names != [name for name in STEMS if name in names] or not {STEMS[0], STEMS[-1]} <= {*names}:
+        raise TrainingError(f"objective='conv_sep' with sources in the order {', '.join(names)}: "
+                            f"give the recipe categories: [{', '.join(STEMS)}], and together: "
+                            "track or in_order: true")
 
 
 def _begin(stack: ExitStack, accelerator, model, train_view, settings, folder, resume, facts,

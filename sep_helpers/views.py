@@ -7,6 +7,7 @@ depend on workers, on the machine or on where a run was interrupted.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch.utils.data import Dataset
 
 from sep_helpers import audio, rooms
 from sep_helpers.audio import AudioError
+from sep_helpers.augmentation import Augmentation, AugmentationError, augment, generator
 from sep_helpers.corpora import Corpus, CorpusError
 from sep_helpers.drawing import draw, freeze  # noqa: F401
 from sep_helpers.ledger import account, coverage  # noqa: F401
@@ -170,6 +172,14 @@ class LiveView:
                  skip: bool = False):
         self.corpus, self.recipe, self.noise, self.skip = corpus, recipe, noise, skip
         self.pool = candidates(corpus, recipe, noise)
+        self.augmentation = Augmentation.of(recipe.augment)
+        try:
+            self.augmentation.refuse_mono(corpus.channels)
+        except AugmentationError as error:
+            raise ViewError(f"recipe {recipe.name!r}: augment: {error}") from None
+        # remixed: the same stems in the same places, but each from a song of its own
+        self.remixed = replace(self.pool, tracks=[], recipe=replace(
+            recipe, together=None, in_order=recipe.in_order or bool(recipe.together)))
 
     def epoch(self, epoch: int) -> "LiveEpoch":
         return LiveEpoch(self, epoch)
@@ -188,12 +198,16 @@ class LiveEpoch(Dataset):
         view, recipe = self.view, self.view.recipe
         if not 0 <= index < len(self):
             raise IndexError(index)
+        changes = generator(recipe.seed, self.number, index)
+        pool = view.remixed if changes.uniform() < view.augmentation.remix else view.pool
         rng = np.random.default_rng((recipe.seed, self.number, index, 1))
         speeds = (1 + recipe.speed * rng.uniform(-1, 1, recipe.n_sources)).tolist()
-        if recipe.together:
+        if pool.recipe.together:
             speeds = speeds[:1] * recipe.n_sources
-        return _item(view, f"{recipe.name}_{index:05d}",
-                     lambda: draw(view.corpus, recipe, index, self.number, view.pool), speeds)
+        item = _item(view, f"{recipe.name}_{index:05d}",
+                     lambda: draw(view.corpus, recipe, index, self.number, pool), speeds)
+        return augment(item, view.augmentation, changes) if recipe.augment and "sources" in item \
+            else item
 
 
 def collate(items: list[dict]) -> dict:

@@ -17,6 +17,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "own_folder",
     "corpora",
     "corpus_statistics",
+    "augmentation",
     "recipes",
     "rooms",
     "corpus_layouts",

@@ -14,6 +14,7 @@ SMALL = {
     "srnn": {"hidden": 12}, "vtf": {"width": 16, "heads": 2, "layers": 2, "feedforward": 12},
     "gab": {"channels": 3, "hidden": 8, "dense": 12},
     "deep_conv_sep": {"block": 10, "taps": 4, "vertical": 5, "horizontal": 4, "code": 6},
+    "unet": {"depth": 3, "width": 3, "kernel": 3},
 }
 NAMES = [name for name, network in NETWORKS.items() if issubclass(network, MaskNetwork)]
 FRAME = {"n_fft": 64, "hop": 16}
@@ -113,6 +114,10 @@ def lstm(inputs, hidden):
     ("vtf", 130 * 128 + 3 * (4 * 129 * 128 + 129 * 256 + 257 * 128 + 4 * 128) + 256 + 129 * 258),
     ("gab", 2 * 96 * 7 + 96**2 * 7 + 4 * 96**2 * 25 + 96 * 8 + 2 * (6 * 96 + 8)
      + 2 * lstm(8 * 129, 200) + 401 * 600 + 601 * 516),
+    ("unet", 25 * (16 + 16 * 32 + 32 * 64 + 64 * 128)              # down, and batch norms
+     + 2 * (16 + 32 + 64 + 128)
+     + 25 * (128 * 64 + 128 * 32 + 64 * 16) + 2 * (64 + 32 + 16)    # up, bridges beside
+     + 25 * 32 * 2 + 2),
 ])
 def test_the_default_size_is_the_one_on_paper(name, expected):
     assert count_parameters(build(complete({"name": name}))) == expected
@@ -144,7 +149,7 @@ def test_joint_soft_masks_share_the_mixture():
     assert shares.flatten().tolist() == [0.75, 0.25]
 
 
-@pytest.mark.parametrize("name", ["drnn", "srnn", "deep_conv_sep"])
+@pytest.mark.parametrize("name", ["drnn", "srnn", "deep_conv_sep", "unet"])
 def test_what_the_joint_masks_give_adds_up_to_the_mixture(name):
     mixture = noise(2, 777)
     assert torch.allclose(small(name)(mixture).sum(1), mixture, atol=1e-5)

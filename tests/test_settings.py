@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from sep_helpers.settings import SITTING, Settings, SettingsError
+from sep_helpers.settings import APART, SITTING, Settings, SettingsError
 
 
 @pytest.mark.parametrize("values, said", [
@@ -39,4 +39,13 @@ def test_yaml_writes_small_numbers_as_text():
 def test_the_outcome_leaves_out_how_one_sitting_goes_about_it():
     a = Settings(workers=2, save_every=7, save_share=0.5, max_minutes=3)
     assert a.outcome() == Settings().outcome()
-    assert set(a.outcome()) == {f.name for f in dataclasses.fields(Settings)} - set(SITTING)
+    assert set(a.outcome()) == {
+        f.name for f in dataclasses.fields(Settings)} - {*SITTING, *APART}
+    assert set(Settings(objective="conv_sep", assignment="fixed").outcome()) >= set(APART)
+
+
+def test_the_terms_of_conv_sep_name_the_stems():
+    with pytest.raises(SettingsError, match="take assignment='fixed'"):
+        Settings(objective="conv_sep")
+    with pytest.raises(SettingsError, match="alpha=2 must lie from 0 to 1"):
+        Settings(alpha=2)

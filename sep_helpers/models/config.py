@@ -21,6 +21,7 @@ from sep_helpers.models.looking_to_listen import LookingToListen
 from sep_helpers.models.lstm_tasnet import BLSTMTasNet, LSTMTasNet
 from sep_helpers.models.recurrent_masks import BLSTMMasks, DRNNMasks, LSTMMasks, SRNNMasks
 from sep_helpers.models.transformer_masks import TransformerMasks
+from sep_helpers.models.unet import UNetMasks
 
 NETWORKS = {
     "conv_tasnet": ConvTasNet,
@@ -35,11 +36,13 @@ NETWORKS = {
     "vtf": TransformerMasks,
     "gab": LookingToListen,
     "deep_conv_sep": DeepConvSep,
+    "unet": UNetMasks,
 }
 ALIASES = {"num_spks": "n_sources", "activate": "mask"}      # the older notes' names
 CONFIGS = Path(__file__).resolve().parents[2] / "assets" / "configs"
 LONGEST_VIEW = 3600      # seconds: a longer receptive field is a slip of the keyboard
 HIGHEST_RATE = 1_000_000
+MOST_CHANNELS = 2        # a corpus is mono or stereo
 WIDEST = 10**6           # of any number in a config; memory stops most of them long before
 DEEPEST = 1000           # of the numbers that count layers
 DEPTHS = ("X", "R", "layers", "depth")
@@ -145,7 +148,7 @@ def _named(word, valid, what: str) -> str:
 def _check_value(key: str, value, network):
     if key in network.CHOICES:
         return _named(value, network.CHOICES[key], key)
-    default = network.DEFAULTS[key]
+    default = {**network.EXTRAS, **network.DEFAULTS}[key]
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise ConfigError(f"{key}={value!r} must be bool, as in {default!r}")
@@ -155,6 +158,8 @@ def _check_value(key: str, value, network):
     smallest = 0 if key == "Sc" else 1
     if value < smallest:
         raise ConfigError(f"{key}={value} must be at least {smallest}")
+    if key == "channels" and key in network.EXTRAS and value > MOST_CHANNELS:
+        raise ConfigError(f"channels={value}: networks here are mono, 1, or stereo, 2")
     return int(value)
 
 

@@ -2,6 +2,10 @@
 
 Luo & Mesgarani, "Conv-TasNet: surpassing ideal time-frequency magnitude masking for speech
 separation", IEEE/ACM TASLP 2019. Names N L B H Sc P X R are the paper's (Table I).
+
+In stereo (`channels: 2`) a filter is a pair of signals, one a channel: the encoder hears both,
+one mask a source serves both, and the decoder plays both, as Defossez et al. did for music
+("Music source separation in the waveform domain", 2019, section 4).
 """
 
 import torch
@@ -36,6 +40,7 @@ DEFAULTS = {
 }
 EXTRAS = {                 # options that a config names only where it departs from them
     "encoder": "linear",   # what follows the encoder's filters: linear or relu (Table III)
+    "channels": 1,         # of the mixture and of every estimate
     "ends": "padded",      # zeros around the mixture; bare: whole frames only, as asteroid does
 }
 
@@ -65,7 +70,8 @@ class TCN(nn.Module):
 
 
 class ConvTasNet(nn.Module):
-    """Separator: mixture (batch, time) -> estimates (batch, source, time), any length.
+    """Separator: mixture (batch, time) -> estimates (batch, source, time), any length; in stereo
+    (batch, channel, time) -> (batch, source, channel, time).
 
     Use `sep_helpers.models.build(config)`, which checks the configuration.
     """
@@ -92,8 +98,10 @@ class ConvTasNet(nn.Module):
         self.n_sources, self.sample_rate = c["n_sources"], c["sample_rate"]
         self.causal = c["causal"]
         self.n_filters, self.length, self.hop = c["N"], c["L"], c["L"] // 2
-        self.encoder = nn.Conv1d(1, c["N"], c["L"], stride=self.hop, bias=False)
-        self.decoder = nn.ConvTranspose1d(c["N"], 1, c["L"], stride=self.hop, bias=False)
+        self.channels = c["channels"]
+        self.encoder = nn.Conv1d(self.channels, c["N"], c["L"], stride=self.hop, bias=False)
+        self.decoder = nn.ConvTranspose1d(c["N"], self.channels, c["L"], stride=self.hop,
+                                          bias=False)
         self.encoder_activation, self.mask = ENCODERS[c["encoder"]], MASKS[c["mask"]]
         self.padded = c["ends"] == "padded"
         self.norm = NORMS[c["norm"]](c["N"])
@@ -119,7 +127,9 @@ class ConvTasNet(nn.Module):
         else:
             x = F.pad(mixture, (0, max(0, self.length - time)))
         frames = x.unfold(-1, self.length, self.hop)
-        return self.encoder_activation(F.linear(frames, self.encoder.weight.squeeze(1)))
+        if self.channels > 1:                                    # (batch, frame, channel L)
+            frames = frames.transpose(1, 2).flatten(2)
+        return self.encoder_activation(F.linear(frames, self.encoder.weight.flatten(1)))
 
     def masks(self, w: Tensor) -> Tensor:
         """(batch, frame, N) -> (batch, source, frame, N)."""
@@ -133,7 +143,9 @@ class ConvTasNet(nn.Module):
         With a hop of L / 2, a frame's first half meets the second half of the frame before. The
         product goes frame by frame, source by source, as `masks` has left them in memory.
         """
-        frames = (d.transpose(1, 2) @ self.decoder.weight.squeeze(1)).transpose(1, 2)
+        frames = (d.transpose(1, 2) @ self.decoder.weight.flatten(1)).transpose(1, 2)
+        if self.channels > 1:                                    # (batch, source, channel, frame L)
+            frames = frames.unflatten(-1, (self.channels, self.length)).transpose(2, 3)
         first, second = frames[..., : self.hop], frames[..., self.hop :]
         if not self.padded:      # the first and the last half frame are sound, too
             first, second = F.pad(first, (0, 0, 0, 1)), F.pad(second, (0, 0, 1, 0))

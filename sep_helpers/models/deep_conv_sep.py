@@ -1,8 +1,9 @@
-"""DeepConvSep, mono: convolutions down the frequencies and along time around a narrow code.
+"""DeepConvSep: convolutions down the frequencies and along time around a narrow code.
 
 Chandna, Miron, Janer & Gomez, "Monoaural audio source separation using deep convolutional neural
 networks", 2017, figure 1. It looks at blocks of 30 frames; a song of any length is cut into
-blocks, the last one filled up with silence, and put together again.
+blocks, the last one filled up with silence, and put together again. In stereo the first
+convolution reads both channels and the last one of each decoder writes both.
 """
 
 import torch
@@ -17,6 +18,7 @@ class DeepConvSep(MaskNetwork):
 
     DEFAULTS = {"block": 30, "vertical": 50, "horizontal": 30, "taps": 15, "code": 128,
                 **MaskNetwork.SHARED, "mask": "joint", "n_fft": 1024, "hop": 256}
+    EXTRAS = {"channels": 1}
 
     @classmethod
     def objection(cls, c: dict) -> str | None:
@@ -31,26 +33,32 @@ class DeepConvSep(MaskNetwork):
         super().__init__(config)
         c = config
         self.block = c["block"]
-        self.vertical = nn.Conv2d(1, c["vertical"], (1, self.n_freqs))
+        self.vertical = nn.Conv2d(self.channels, c["vertical"], (1, self.n_freqs))
         self.horizontal = nn.Conv2d(c["vertical"], c["horizontal"], (c["taps"], 1))
         self.shape = (c["horizontal"], c["block"] - c["taps"] + 1)
         self.code = nn.Linear(self.shape[0] * self.shape[1], c["code"])
         self.decoders = nn.ModuleList(self._decoder(c) for _ in range(self.n_sources))
 
     def _decoder(self, c: dict) -> nn.Sequential:
-        """The way back, for one source: code -> (block, n_freqs)."""
+        """The way back, for one source: code -> (channel, block, n_freqs)."""
         return nn.Sequential(
             nn.Linear(c["code"], self.shape[0] * self.shape[1]), nn.ReLU(),
             nn.Unflatten(1, (*self.shape, 1)),
             nn.ConvTranspose2d(c["horizontal"], c["vertical"], (c["taps"], 1)), nn.ReLU(),
-            nn.ConvTranspose2d(c["vertical"], 1, (1, self.n_freqs)),
+            nn.ConvTranspose2d(c["vertical"], self.channels, (1, self.n_freqs)),
         )
 
+    def encode(self, features: Tensor) -> Tensor:
+        """Features (batch, frame, channel F) -> the code of every block, (batch, block, code)."""
+        blocks = F.pad(features, (0, 0, 0, -features.shape[1] % self.block))
+        blocks = blocks.unflatten(1, (-1, self.block)).unflatten(3, (self.channels, self.n_freqs))
+        images = blocks.flatten(0, 1).transpose(1, 2)           # (blocks, channel, block, F)
+        y = torch.relu(self.horizontal(torch.relu(self.vertical(images))))
+        return torch.relu(self.code(y.flatten(1))).unflatten(0, blocks.shape[:2])
+
     def estimate(self, features: Tensor) -> Tensor:
-        batch, frames, freqs = features.shape
-        blocks = F.pad(features, (0, 0, 0, -frames % self.block))
-        blocks = blocks.reshape(-1, 1, self.block, freqs)                # (blocks, 1, block, F)
-        y = torch.relu(self.horizontal(torch.relu(self.vertical(blocks))))
-        code = torch.relu(self.code(y.flatten(1)))
-        sources = torch.cat([decode(code) for decode in self.decoders], 1)   # (blocks, S, block, F)
-        return sources.transpose(1, 2).reshape(batch, -1, self.n_outputs)[:, :frames]
+        batch, frames, _ = features.shape
+        code = self.encode(features).flatten(0, 1)
+        sources = torch.cat([decode(code) for decode in self.decoders], 1)
+        sources = sources.transpose(1, 2)                       # (blocks, block, source channel, F)
+        return sources.reshape(batch, -1, self.n_outputs)[:, :frames]

@@ -4,6 +4,10 @@ A network says only what stands between features and masks:
 
     mixture (batch, time) -> spectrogram Y (batch, freq, frame) -> features (batch, frame, feature)
     -> `estimate` -> (batch, frame, source k F) -> masks, masked mixtures -> (batch, source, time)
+
+A stereo network (`channels: 2` in its config) has the features of both channels side by side,
+(batch, frame, channel feature), and gives every channel masks of its own, (batch, frame,
+source channel k F); mixture and estimates have their channels before time.
 """
 
 from collections.abc import Callable
@@ -73,7 +77,8 @@ MASKS = {
 
 
 class MaskNetwork(nn.Module):
-    """Separator: mixture (batch, time) -> estimates (batch, source, time), any length.
+    """Separator: mixture (batch, time) -> estimates (batch, source, time), any length; in stereo
+    (batch, channel, time) -> (batch, source, channel, time).
 
     The level of a mixture is taken out before the network and put back after it: twice as loud
     a mixture gives estimates twice as loud. Since this level is that of the whole utterance,
@@ -110,22 +115,33 @@ class MaskNetwork(nn.Module):
         self.frame = {"n_fft": c["n_fft"], "hop": c["hop"], "window": c["window"]}
         self.n_freqs = c["n_fft"] // 2 + 1
         self.features, per_frequency = FEATURES[c["features"]]
-        self.n_features = per_frequency * self.n_freqs
+        self.channels = c.get("channels", 1) if "channels" in self.EXTRAS else 1
+        self.n_features = self.channels * per_frequency * self.n_freqs
         self.mask = MASKS[c["mask"]]
-        self.n_outputs = self.n_sources * self.mask.k * self.n_freqs     # a frame
+        self.n_outputs = self.n_sources * self.channels * self.mask.k * self.n_freqs     # a frame
 
     def estimate(self, features: Tensor) -> Tensor:
         """(batch, frame, n_features) -> (batch, frame, n_outputs): the network itself."""
         raise NotImplementedError
 
     def masked(self, Y: Tensor) -> Tensor:
-        """Mixture spectrogram (batch, freq, frame) -> masked ones (batch, source, freq, frame)."""
-        output = self.estimate(self.features(Y))
-        output = output.unflatten(2, (self.n_sources, self.mask.k, self.n_freqs)).transpose(1, 2)
-        return self.mask.apply(output, Y.mT.unsqueeze(1)).mT
+        """Mixture spectrogram (batch, channel, freq, frame) -> masked ones (batch, source, channel,
+        freq, frame); without channels where the network is for one."""
+        stereo = self.channels > 1
+        features = self.features(Y.flatten(0, 1) if stereo else Y)
+        if stereo:
+            features = features.unflatten(0, Y.shape[:2]).transpose(1, 2).flatten(2)
+        output = self.estimate(features).unflatten(
+            2, (self.n_sources, self.channels, self.mask.k, self.n_freqs))
+        # every channel's masks are applied as if it were a mixture of its own
+        output = output.permute(0, 3, 2, 1, 4, 5).flatten(0, 1)     # (batch channel, source, ...)
+        mono = Y.flatten(0, 1) if stereo else Y
+        masked = self.mask.apply(output, mono.mT.unsqueeze(1)).mT
+        return masked.unflatten(0, Y.shape[:2]).transpose(1, 2) if stereo else masked
 
     def forward(self, mixture: Tensor) -> Tensor:
         check_mixture(mixture, self)
-        level = mixture.square().mean(-1, keepdim=True).sqrt().clamp(min=LEAST_LEVEL)
+        over = tuple(range(1, mixture.dim()))           # time, and the channels: one level for all
+        level = mixture.square().mean(over, keepdim=True).sqrt().clamp(min=LEAST_LEVEL)
         Y = stft(mixture / level, **self.frame)
         return level.unsqueeze(1) * istft(self.masked(Y), mixture.shape[-1], **self.frame)

@@ -16,6 +16,7 @@ def parameters(c: dict) -> dict[str, int]:
                 "layers": recurrent(N, c["H"], ways)
                 + (c["layers"] - 1) * recurrent(ways * c["H"], c["H"], ways),
                 "to_masks": (ways * c["H"] + 1) * S * N, "decoder": N * L}
+    L *= c.get("channels", 1)
     B, deep = c["B"], c.get("depth", 0) * (c.get("taps", 0) * N * N + 1)
     sizes = {"encoder": N * L, "deep_encoder": deep, "norm": 2 * N, "bottleneck": (N + 1) * B,
              "tcn": _separator(c), "activation": 1, "to_masks": ((c.get("Sc") or B) + 1) * S * N,
@@ -73,7 +74,7 @@ def multiply_adds(c: dict) -> dict[str, float]:
 
     What is left out (norms, activations, the masking itself) is a few per cent of the sum.
     """
-    N, L, S = c["N"], c["L"], c["n_sources"]
+    N, L, S = c["N"], c["L"] * c.get("channels", 1), c["n_sources"]
     each = {"encoder": N * L, "decoder": S * N * L}
     if c["name"] in ("lstm_tasnet", "blstm_tasnet"):
         ways = 1 if c["causal"] else 2

@@ -53,8 +53,9 @@ def trace(network: nn.Module | dict, mixture: Tensor) -> pd.DataFrame:
     if isinstance(network, dict):
         with torch.random.fork_rng(devices=[]):
             network = NETWORKS[check(network)["name"]](check(network))
-    if mixture.dim() != 2:
-        raise ValueError(f"the mixture is {tuple(mixture.shape)}: trace wants (batch, time)")
+    if mixture.dim() != (2 if getattr(network, "channels", 1) == 1 else 3):
+        raise ValueError(f"the mixture is {tuple(mixture.shape)}: trace wants (batch, time), of a "
+                         "stereo network (batch, channel, time)")
     rows = [("mixture", "mixture", tuple(mixture.shape))]
     with torch.no_grad(), _watched(network, rows):
         network.eval()(mixture)
@@ -107,7 +108,7 @@ def _letters(network: nn.Module, rows: list) -> dict[str, int]:
     shapes = {origin: shape for _, origin, shape in rows}
     c = network.config
     letters = {key: value for key, value in c.items() if type(value) is int}
-    letters |= {"batch": shapes["mixture"][0], "T": shapes["mixture"][1], "S": c["n_sources"],
+    letters |= {"batch": shapes["mixture"][0], "T": shapes["mixture"][-1], "S": c["n_sources"],
                 "M": c.get("Sc") or c.get("B"), "W": 1 if network.causal else 2}     # see _plain
     if "encode" in shapes:
         letters["K"] = shapes["encode"][1]
