@@ -21,6 +21,7 @@ from sep_helpers.views import (
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "views"
 EMBEDDED = FOLDER.parent / "voices"
+N_EXCERPTS, STEMS_SEED = 100, 33        # of a frozen view of stems
 
 
 def recipe(name: str, corpus: Corpus, **changes) -> Recipe:
@@ -31,8 +32,21 @@ def recipe(name: str, corpus: Corpus, **changes) -> Recipe:
 
 
 def train_view(corpus: Corpus, **changes) -> LiveView:
-    """Mixtures of the training voices, drawn afresh each epoch."""
-    return LiveView(corpus, recipe("train", corpus, **changes))
+    """Mixtures of the training voices, or of stems from one song, drawn afresh each epoch."""
+    name = "music/stems" if corpus.kind == "stem" else "train"
+    if isinstance(pool := changes.get("categories"), list) and corpus.kind == "stem":
+        changes.setdefault("n_sources", len(pool))
+    return LiveView(corpus, recipe(name, corpus, **changes))
+
+
+def stems_view(split: str, corpus: Corpus, like: Recipe, n_mixtures: int | None = None
+               ) -> FrozenView:
+    """Excerpts of the songs of another split, by the training view's recipe, but all stems of one
+    song at one place and at fixed levels, and nothing augmented."""
+    asked = replace(like, name=split, split=split, together="track", overlap=None, speed=0.0,
+                    augment=None, level_db=0.0, n_mixtures=n_mixtures or N_EXCERPTS,
+                    seed=STEMS_SEED)
+    return FrozenView(corpus, freeze(corpus, asked))
 
 
 def frozen_view(name: str, corpus: Corpus, n_mixtures: int | None = None) -> FrozenView:

@@ -5,9 +5,10 @@
     data: {corpus: my/voices, seconds: 2.0, n_mixtures: 1200, n_val: 40}
     training: {epochs: 20, learning_rate: 1e-3, schedule: plateau}
 
-`data` holds the folder of the corpus (left out: SEP_CORPUS, else the embedded voices), the number
-of validation mixtures, `skip: true` to leave out mixtures that cannot be read, and whatever is to
-be changed in the course's recipe of training mixtures.
+`data` holds the folder of the corpus, or `music` for the embedded stems (left out: SEP_CORPUS, else
+the embedded voices), the number of validation mixtures, `skip: true` to leave out mixtures that
+cannot be read, and whatever is to be changed in the course's recipe of training mixtures. The
+corpus is opened in the model's form, its sample_rate and channels.
 """
 
 import copy
@@ -66,14 +67,13 @@ def set_up(source: str | Path | dict) -> tuple:
     """What an experiment is made of: (model, train_view, val_view, settings)."""
     whole = read(source)
     settings, data = Settings.of(whole["training"]), dict(whole["data"])
-    corpus, n_val = _corpus(data.pop("corpus", None)), data.pop("n_val", None)
+    corpus, n_val = _corpus(data.pop("corpus", None), whole["model"]), data.pop("n_val", None)
     skip = data.pop("skip", False)
     train_view = course_views.train_view(corpus, **data)
-    val_view = course_views.frozen_view("val", corpus, n_val)
+    val_view = _val_view(corpus, train_view, n_val)
     train_view.skip = val_view.skip = skip
     torch.manual_seed(settings.seed)
-    rate = {"sample_rate": corpus.sample_rate}
-    return models.build(whole["model"] | rate), train_view, val_view, settings
+    return models.build(whole["model"]), train_view, val_view, settings
 
 
 def train(source: str | Path | dict, folder: str | Path, *, changes: dict | None = None,
@@ -110,12 +110,12 @@ def resume(folder: str | Path, *, changes: dict | None = None,
                               "run the notebook's cell again")
     new = {key.removeprefix("training."): value for key, value in (changes or {}).items()}
     settings = Settings.of((saved.get("training") or {}) | new)
-    corpus = _corpus(facts["corpus"])
+    corpus = _corpus(facts["corpus"], saved["model"])
     model = models.build(saved["model"])
     if set(new) - set(SITTING):
         options.setdefault("resume", "settings")
     train_view = LiveView(corpus, Recipe(**saved["data"]))
-    val_view = course_views.frozen_view("val", corpus, facts.get("n_val"))
+    val_view = _val_view(corpus, train_view, facts.get("n_val"))
     train_view.skip = val_view.skip = facts.get("skip", False)
     return training.fit(model, train_view, val_view, settings, folder, device, **options)
 
@@ -165,16 +165,31 @@ def _checked(whole: dict) -> dict:
     if not isinstance(whole["data"].get("skip", False), bool):
         raise ExperimentError(f"data.skip={whole['data']['skip']!r} must be true or false")
     Settings.of(whole["training"])
-    sources = {"n_sources": whole["data"].get("n_sources", 2)}
+    pool = whole["data"].get("categories")      # stems: as many as there are names
+    of_pool = len(pool) if isinstance(pool, list) and "together" in whole["data"] else 2
+    sources = {"n_sources": whole["data"].get("n_sources", of_pool)}
     return whole | {"model": models.complete(sources | whole["model"])}
 
 
 def _name(corpus: str | None) -> str | None:
-    """The corpus as the run remembers it: a whole path, or None for the embedded voices."""
-    own = corpus or os.environ.get("SEP_CORPUS")
-    return str(Path(own).expanduser().resolve()) if own and own != "embedded" else "embedded"
+    """The corpus as the run remembers it: a whole path, or the name of an embedded one."""
+    own = corpus or os.environ.get("SEP_CORPUS") or "embedded"
+    embedded = own == "embedded" or own in corpora.EMBEDDED and not Path(own).is_dir()
+    return own if embedded else str(Path(own).expanduser().resolve())
 
 
-def _corpus(name: str | None) -> corpora.Corpus:
-    name = _name(name)
-    return corpora.embedded() if name == "embedded" else corpora.open_corpus(name)
+def _corpus(name: str | None, model: dict) -> corpora.Corpus:
+    """The corpus, in the form that the model reads."""
+    name, form = _name(name), (model["sample_rate"], model.get("channels", 1))
+    if name == "embedded":
+        return corpora.embedded("voices", sample_rate=form[0], channels=form[1])
+    if name in corpora.EMBEDDED:
+        return corpora.embedded(name, sample_rate=form[0], channels=form[1])
+    return corpora.open_corpus(name, *form)
+
+
+def _val_view(corpus: corpora.Corpus, train_view: LiveView, n_val: int | None):
+    """What validates: other voices, or other songs."""
+    if corpus.kind == "stem":
+        return course_views.stems_view("val", corpus, train_view.recipe, n_val)
+    return course_views.frozen_view("val", corpus, n_val)

@@ -179,3 +179,33 @@ def test_a_broken_recording_stops_with_its_name_or_is_skipped_on_request(told, t
     assert "v1/train.wav" in capsys.readouterr().out
     with pytest.raises(ExperimentError, match="data.skip='yes' must be true or false"):
         experiment.read({**told, "data": {"skip": "yes"}})
+
+
+def test_stems_in_one_file_stereo_and_augmented(tmp_path):
+    """The shipped example, shortened: the model's form opens the corpus, songs are kept apart."""
+    told = yaml.safe_load((ROOT / "assets/trainings/music.yaml").read_text())
+    told["model"] |= {"depth": 2, "width": 2}
+    told["data"] |= {"seconds": 0.2, "n_mixtures": 4, "n_val": 2}
+    told["training"] |= {"epochs": 1, "batch": 2}
+    model, train_view, val_view, _ = experiment.set_up(told)
+    assert (model.n_sources, model.channels, model.sample_rate) == (4, 2, 22050)
+    item = train_view.epoch(0)[0]
+    assert item["sources"].shape == (4, 2, 4410) and train_view.recipe.augment["remix"] == 0.5
+    assert [cut.category for cut in val_view.mixtures[0]] == told["data"]["categories"]
+    songs = [{cut.file.split("/")[0] for cut in cuts} for cuts in val_view.mixtures]
+    assert songs == [{"bridge"}, {"bridge"}]
+    assert len(experiment.train(told, tmp_path / "run")) == 1
+    again = experiment.resume(tmp_path / "run", changes={"training.epochs": 2})
+    assert len(again) == 2 and again.attrs["finished"]
+    saved = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
+    assert saved["data"]["augment"] == told["data"]["augment"]
+    assert saved["facts"]["corpus"] == "music"
+
+
+def test_two_stems_make_a_network_of_two_outputs():
+    data = {"corpus": "music", "categories": ["vocals", "other"], "together": "track"}
+    whole = experiment.read({"model": {"name": "unet"}, "data": data})
+    assert whole["model"]["n_sources"] == 2
+    model, train_view, *_ = experiment.set_up(
+        {"model": {"name": "unet", "sample_rate": 22050}, "data": data | {"n_val": 1}})
+    assert train_view.epoch(0)[0]["sources"].shape[0] == 2 and train_view.corpus.channels == 1
