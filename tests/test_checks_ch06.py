@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 
 from sep_helpers import evaluation, losses, metrics, permutation
 from sep_helpers.checks import diagnose
+from sep_helpers.listening_scores import guessing
 
 
 def stub(*_, **__):
@@ -55,6 +57,19 @@ def unseeded(values, seed=0):
 
 # --- 06.3
 
+def by_place(a, b):
+    return evaluation.confidence_interval(a.to_numpy() - b.to_numpy())
+
+
+def unpaired(a, b):
+    rng = np.random.default_rng(0)
+    draws = [x.to_numpy()[rng.integers(len(x), size=(2000, len(x)))].mean(1) for x in (a, b)]
+    low, high = np.quantile(draws[0] - draws[1], [0.025, 0.975])
+    return a.mean() - b.mean(), low, high
+
+
+# --- 06.4
+
 def unit(e):
     return e.double() / e.double().norm(dim=-1, keepdim=True)
 
@@ -80,7 +95,7 @@ def sums_up(e, x):
     return out + (x - out.sum(0)) / 2
 
 
-# --- 06.4
+# --- 06.6
 
 def means(si_sdr, sdr, order, order_of_sdr=None):
     order_of_sdr = order if order_of_sdr is None else order_of_sdr
@@ -105,7 +120,7 @@ def by_loop(si_sdr, sdr):
     return np.mean(pairs, axis=0)
 
 
-# --- 06.5
+# --- 06.9
 
 def decibels(ratios):
     return {name: 10 * np.log10(values).mean() for name, values in ratios.items()}
@@ -138,41 +153,63 @@ def highest(means):
     ("06.2", unseeded, "two calls"),
     ("06.2", of_sums, "is not around it"),
     ("06.2", lambda v, seed=0: v.mean(), "not the two ends"),
-    ("06.3", evaluation.match_level, "pass"),
-    ("06.3", right_restore, "pass"),
+    ("06.3", lambda a, b: evaluation.confidence_interval(a - b), "pass"),
+    ("06.3", lambda a, b: by_place(a, b[a.index]), "pass"),
     ("06.3", stub, "not attempted"),
-    ("06.3", lambda e, x: gains_of(e, x)[:, 0], "not the gains"),
-    ("06.3", lambda e, x: gains_of(e, x).abs() * unit(e), "upside down"),
-    ("06.3", loses_the_soft_one, "the soft estimate was lost"),
-    ("06.3", lambda e, x: e / e.abs().amax(-1, keepdim=True) * x.abs().max(), "mixture's peak"),
-    ("06.3", alone, "each gain was found alone"),
-    ("06.3", sums_up, "changed its shape"),
-    ("06.3", lambda e, x: e / 0, "NaN or infinity"),
-    ("06.3", lambda e, x: unit(e) * x.norm() / 2, "is off by"),
-    ("06.4", right_score, "pass"),
-    ("06.4", by_loop, "pass"),
+    ("06.3", by_place, "pair the mixtures by name"),
+    ("06.3", unpaired, "hard for both, and cancels"),
+    ("06.3", lambda a, b: evaluation.confidence_interval(b - a), "the sign is wrong"),
+    ("06.3", lambda a, b: (a - b).mean(), "not (mean, low, high)"),
+    ("06.3", lambda a, b: evaluation.confidence_interval(a), "subtract, then average"),
+    ("06.3", lambda a, b: np.roll(evaluation.confidence_interval(a - b), 1), "the mean is"),
+    ("06.3", lambda a, b: (np.mean(a - b), 5, 6), "no interval around"),
+    ("06.3", lambda a, b: evaluation.confidence_interval(a - b, 0.5), "times as wide"),
+    ("06.4", evaluation.match_level, "pass"),
+    ("06.4", right_restore, "pass"),
     ("06.4", stub, "not attempted"),
-    ("06.4", for_everybody, "for all utterances"),
-    ("06.4", lambda a, b: (a.amax(1).mean(), b.amax(1).mean()), "its favourite estimate"),
-    ("06.4", lambda a, b: means(a, b, a.argmax(1)), "its favourite estimate"),
-    ("06.4", lambda a, b: means(a, b, best(a), best(b)), "an order of its own"),
-    ("06.4", lambda a, b: means(a, b, best(b)), "chosen by SDR"),
-    ("06.4", lambda a, b: means(a, b, torch.arange(3).expand(8, 3)), "no order was chosen"),
-    ("06.4", lambda a, b: means(a, b, best(a).argsort(-1)), "wrong way round"),
-    ("06.4", lambda a, b: means(a, b, best(-a)), "the worst order"),
-    ("06.4", lambda a, b: (1.0, 2.0), "no order explains"),
-    ("06.4", lambda a, b: (1.0, 2.0, 3.0), "3 figures"),
-    ("06.5", lambda r: highest(decibels(r)), "pass"),
-    ("06.5", stub, "not attempted"),
-    ("06.5", lambda r: min(decibels(r).items(), key=lambda p: abs(p[1])), "closest to 0 dB"),
-    ("06.5", lambda r: min(decibels(r).items(), key=lambda p: p[1]), "the worst system"),
-    ("06.5", lambda r: highest({k: 10 * np.log10(v.mean()) for k, v in r.items()}), "lucky"),
-    ("06.5", lambda r: ("steady", 20 * np.log10(r["steady"]).mean()), "20 log10"),
-    ("06.5", lambda r: ("steady", r["steady"].mean()), "still a ratio"),
-    ("06.5", lambda r: ("steady", 10 * np.log10(r["steady"].mean())), "logarithm last"),
-    ("06.5", lambda r: ("steady", 3), "you give 3.00"),
-    ("06.5", lambda r: ("nobody", 3), "no system 'nobody'"),
-    ("06.5", lambda r: r["none"], "stopped with KeyError"),
+    ("06.4", lambda e, x: gains_of(e, x)[:, 0], "not the gains"),
+    ("06.4", lambda e, x: gains_of(e, x).abs() * unit(e), "upside down"),
+    ("06.4", loses_the_soft_one, "the soft estimate was lost"),
+    ("06.4", lambda e, x: e / e.abs().amax(-1, keepdim=True) * x.abs().max(), "mixture's peak"),
+    ("06.4", alone, "each gain was found alone"),
+    ("06.4", sums_up, "changed its shape"),
+    ("06.4", lambda e, x: e / 0, "NaN or infinity"),
+    ("06.4", lambda e, x: unit(e) * x.norm() / 2, "is off by"),
+    ("06.6", right_score, "pass"),
+    ("06.6", by_loop, "pass"),
+    ("06.6", stub, "not attempted"),
+    ("06.6", for_everybody, "for all utterances"),
+    ("06.6", lambda a, b: (a.amax(1).mean(), b.amax(1).mean()), "its favourite estimate"),
+    ("06.6", lambda a, b: means(a, b, a.argmax(1)), "its favourite estimate"),
+    ("06.6", lambda a, b: means(a, b, best(a), best(b)), "an order of its own"),
+    ("06.6", lambda a, b: means(a, b, best(b)), "chosen by SDR"),
+    ("06.6", lambda a, b: means(a, b, torch.arange(3).expand(8, 3)), "no order was chosen"),
+    ("06.6", lambda a, b: means(a, b, best(a).argsort(-1)), "wrong way round"),
+    ("06.6", lambda a, b: means(a, b, best(-a)), "the worst order"),
+    ("06.6", lambda a, b: (1.0, 2.0), "no order explains"),
+    ("06.6", lambda a, b: (1.0, 2.0, 3.0), "3 figures"),
+    ("06.9", lambda r: highest(decibels(r)), "pass"),
+    ("06.9", stub, "not attempted"),
+    ("06.9", lambda r: min(decibels(r).items(), key=lambda p: abs(p[1])), "closest to 0 dB"),
+    ("06.9", lambda r: min(decibels(r).items(), key=lambda p: p[1]), "the worst system"),
+    ("06.9", lambda r: highest({k: 10 * np.log10(v.mean()) for k, v in r.items()}), "lucky"),
+    ("06.9", lambda r: ("steady", 20 * np.log10(r["steady"]).mean()), "20 log10"),
+    ("06.9", lambda r: ("steady", r["steady"].mean()), "still a ratio"),
+    ("06.9", lambda r: ("steady", 10 * np.log10(r["steady"].mean())), "logarithm last"),
+    ("06.9", lambda r: ("steady", 3), "you give 3.00"),
+    ("06.9", lambda r: ("nobody", 3), "no system 'nobody'"),
+    ("06.9", lambda r: r["none"], "stopped with KeyError"),
+    ("06.12", guessing, "pass"),
+    ("06.12", lambda k, n: binomtest(k, n, alternative="greater").pvalue, "pass"),
+    ("06.12", stub, "not attempted"),
+    ("06.12", lambda k, n: 100 * guessing(k, n), "in per cent"),
+    ("06.12", lambda k, n: guessing(k, n) - guessing(k + 1, n), "exactly 9 of 12"),
+    ("06.12", lambda k, n: guessing(k + 1, n), "9 itself counts"),
+    ("06.12", lambda k, n: 1 - guessing(k + 1, n), "9 or fewer"),
+    ("06.12", lambda k, n: 1 - guessing(k, n), "fewer than 9"),
+    ("06.12", lambda k, n: k / n, "the share of right answers"),
+    ("06.12", lambda k, n: binomtest(k, n).pvalue, "twice too much"),
+    ("06.12", lambda k, n: 0.05, "it gives 0.0500, not 0.0730"),
 ])
 def test_each_answer_gets_its_verdict(exercise, answer, verdict):
     found = diagnose(exercise, answer)

@@ -541,7 +541,7 @@ pd.DataFrame({name: {"level (dB)": audio.rms_db(x).mean().item(),
 # those with which the estimates together come **closest to the mixture**: $\min_g \| x - \sum_i g_i
 # e_i \|^2$.
 #
-# ### Exercise 06.3 · Give the level back (★★★, 10 min)
+# ### Exercise 06.4 · Give the level back (★★★, 10 min)
 #
 # Write `restore(estimates, mixture)`: every estimate `(source, time)` times its own gain, so that
 # their sum is as close to the mixture `(time,)` as it gets. Some networks give one estimate a
@@ -566,7 +566,7 @@ def restore(estimates, mixture):
     return (gains * e).float()
 
 # %%
-check("06.3", restore)
+check("06.4", restore)
 
 # %% [markdown]
 # ### 2 · One permutation for everybody
@@ -601,7 +601,7 @@ pd.DataFrame({"Conv-TasNet": three_ways(raw), "the mixture, and noise": three_wa
 # There is a finer form of it. Choose the order that suits SI-SDR, then *another* one that suits
 # SDR, and each figure is flattered in its own way, of two different separations.
 #
-# ### Exercise 06.4 · One order, two figures (★★, 8 min)
+# ### Exercise 06.6 · One order, two figures (★★, 8 min)
 #
 # Write `score(si_sdr, sdr)`. Both are `(utterance, estimate, source)` in dB: every estimate
 # measured against every source. Return the mean SI-SDR and the mean SDR over everything, each
@@ -624,7 +624,7 @@ def score(si_sdr, sdr):
     return si_sdr.gather(1, order).mean(), sdr.gather(1, order).mean()
 
 # %%
-check("06.4", score)
+check("06.6", score)
 
 # %% [markdown]
 # ### 3 · The tail that nobody counts
@@ -692,7 +692,7 @@ print(f"the best {best} of {len(ratios)} sources make up {share:.0%} of the mean
 # A source at 20 dB weighs as much as a hundred at 0 dB: the mean ratio listens to a lucky few. The
 # mean of the decibels lets each mixture count once. Papers report that one.
 #
-# ### Exercise 06.5 · And the winner is (★, 5 min)
+# ### Exercise 06.9 · And the winner is (★, 5 min)
 #
 # Write `winner(ratios)`. It gets `{system: array (utterance,)}` of energy ratios, wanted to
 # unwanted, **not** in decibels. Return the name of the best system and its mean in dB.
@@ -714,7 +714,7 @@ def winner(ratios):
     return max(means.items(), key=lambda pair: pair[1])
 
 # %%
-check("06.5", winner)
+check("06.9", winner)
 
 # %% [markdown]
 # ### 6 · The file is not the tensor

@@ -1,10 +1,13 @@
-"""Judges of chapter 6: improvement, intervals, levels, permutations, means."""
+"""Judges of chapter 6: improvement, intervals, pairs, levels, permutations, means, chance."""
+
+import math
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-from sep_helpers.evaluation import match_level
+from sep_helpers.evaluation import confidence_interval, match_level
 from sep_helpers.losses import snr
 from sep_helpers.metrics import si_sdr
 from sep_helpers.permutation import all_permutations, best_permutation
@@ -83,8 +86,40 @@ def judge_interval(interval) -> str | None:
             "means the quantiles at 2.5 and 97.5 %")
 
 
+def judge_paired(paired) -> str | None:
+    """06.3: paired(a, b), Series by mixture -> mean, low, high of a - b, mixture by mixture."""
+    rng = np.random.default_rng(3)
+    names = [f"m_{n:03}" for n in range(50)]
+    hard = 5 * rng.standard_normal(50)
+    b = pd.Series(8 + hard + 0.5 * rng.standard_normal(50), names)
+    a = pd.Series(9 + hard + 0.5 * rng.standard_normal(50), names)
+    order = np.argsort(hard)
+    a, b = a.iloc[order], b.iloc[order[::-1]]                  # hardest first, and hardest last
+    answer = np.asarray(paired(a.copy(), b.copy()), float)
+    if answer.shape != (3,):
+        return f"it returns {answer.shape}, not (mean, low, high)"
+    mean, low, high = answer
+    right = confidence_interval((a - b).to_numpy())
+    if abs(mean - right[0]) > 1e-6:
+        return ("the sign is wrong: by how much is a ahead of b" if abs(mean + right[0]) < 1e-6 else
+                f"the mean is {mean:.2f} and should be {right[0]:.2f}: subtract, then average")
+    if not low < mean < high:
+        return f"{low:.2f} to {high:.2f} is no interval around {mean:.2f}: (mean, low, high)"
+    width = (high - low) / (right[2] - right[1])
+    by_place = confidence_interval(a.to_numpy() - b.to_numpy())
+    if abs(width - 1) < 0.25:
+        return None
+    if abs(width - (by_place[2] - by_place[1]) / (right[2] - right[1])) < 0.25 * width:
+        return (f"the mean is right, the interval {width:.0f} times as wide as it should be: the "
+                "two lists are in different orders, pair the mixtures by name and not by place")
+    if width > 3:
+        return (f"the mean is right, the interval {width:.0f} times as wide as it should be: draw "
+                "over the differences; what makes a mixture hard is hard for both, and cancels")
+    return f"the interval is {width:.2f} times as wide as it should be"
+
+
 def judge_restore(restore) -> str | None:
-    """06.3: restore(estimates (source, time), mixture (time,)) -> estimates with their gains."""
+    """06.4: restore(estimates (source, time), mixture (time,)) -> estimates with their gains."""
     clean, _, mixture = _leaky(1)
     estimates = torch.tensor([[1e4], [-1e-4]]) * clean         # one of them soft and upside down
     right = match_level(estimates, mixture)
@@ -117,7 +152,7 @@ def judge_restore(restore) -> str | None:
 
 
 def judge_score(score) -> str | None:
-    """06.4: score(si_sdr, sdr), both (utterance, estimate, source) -> mean SI-SDR, mean SDR."""
+    """06.6: score(si_sdr, sdr), both (utterance, estimate, source) -> mean SI-SDR, mean SDR."""
     g = torch.Generator().manual_seed(4)
     first, second = (10 * torch.randn(8, 3, 3, generator=g) for _ in range(2))
     answer = tuple(float(figure) for figure in score(first.clone(), second.clone()))
@@ -154,7 +189,7 @@ def judge_score(score) -> str | None:
 
 
 def judge_winner(winner) -> str | None:
-    """06.5: winner({system: energy ratios (utterance,)}) -> name of the best, its mean in dB."""
+    """06.9: winner({system: energy ratios (utterance,)}) -> name of the best, its mean in dB."""
     in_decibels = {"steady": [11, 12, 13, 12], "lucky": [26, 3, 2, 4],
                    "idle": [0.2, -0.3, 0.1, 0.3], "broken": [-9, -14, -11, -12]}
     ratios = {name: 10 ** (np.array(values) / 10) for name, values in in_decibels.items()}
@@ -179,5 +214,32 @@ def judge_winner(winner) -> str | None:
     return f"the name is right, its mean is {right:.2f} dB and you give {value:.2f}"
 
 
-JUDGES = {"06.1": judge_improvement, "06.2": judge_interval, "06.3": judge_restore,
-          "06.4": judge_score, "06.5": judge_winner}
+def judge_guessing(guessing) -> str | None:
+    """06.12: guessing(right, n) -> how often a coin does as well or better."""
+    def ways(least, most, n):
+        return sum(math.comb(n, k) for k in range(least, most + 1)) / 2**n
+
+    for right, n in ((9, 12), (12, 12), (5, 12)):
+        answer, wanted = float(guessing(right, n)), ways(right, n, n)
+        if abs(answer - wanted) < 1e-6:
+            continue
+        if abs(answer - 100 * wanted) < 1e-4:
+            return "in per cent it is right: give a number from 0 to 1"
+        faults = {
+            f"that is exactly {right} of {n}: whoever gets more has done as well, too":
+                ways(right, right, n),
+            f"that is more than {right} of {n}: {right} itself counts": ways(right + 1, n, n),
+            f"that is {right} or fewer of {n}: count from {right} upwards": ways(0, right, n),
+            f"that is fewer than {right} of {n}: count from {right} upwards":
+                ways(0, right - 1, n),
+            "that is the share of right answers: a coin has about half of them right": right / n,
+            "twice too much: X right too seldom is no sign of hearing": 2 * wanted,
+        }
+        return next((fault for fault, value in faults.items() if abs(answer - value) < 1e-6),
+                    f"for {right} of {n} right it gives {answer:.4f}, not {wanted:.4f}")
+    return None
+
+
+JUDGES = {"06.1": judge_improvement, "06.2": judge_interval, "06.3": judge_paired,
+          "06.4": judge_restore, "06.6": judge_score, "06.9": judge_winner,
+          "06.12": judge_guessing}
