@@ -11,12 +11,23 @@ from collections.abc import Callable
 
 import torch
 
-from sep_helpers.checks import ch00, ch01, ch02, ch03, ch04, ch04_outside, ch05, ch06, ch06_pitfalls
+from sep_helpers.checks import (
+    ch00,
+    ch01,
+    ch02,
+    ch03,
+    ch04,
+    ch04_outside,
+    ch05,
+    ch06,
+    ch06_pitfalls,
+    ch07,
+)
 
 JUDGES: dict[str, Callable] = {
     **ch00.JUDGES, **ch01.JUDGES, **ch02.JUDGES, **ch03.JUDGES,
     **ch04.JUDGES, **ch04_outside.JUDGES,
-    **ch05.JUDGES, **ch06.JUDGES, **ch06_pitfalls.JUDGES
+    **ch05.JUDGES, **ch06.JUDGES, **ch06_pitfalls.JUDGES, **ch07.JUDGES
 }
 
 
