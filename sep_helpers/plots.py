@@ -13,6 +13,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sep_helpers.plots_corpus import durations, peaks, pitches  # noqa: F401
+from sep_helpers.plots_evaluation import (  # noqa: F401
+    abx,
+    differences,
+    ratings,
+    ratings_against,
+    slices,
+)
 from sep_helpers.plots_mixtures import mixture_map  # noqa: F401
 from sep_helpers.plots_results import (  # noqa: F401
     comparison,
