@@ -43,6 +43,9 @@ class ResultCard:
     data: str             # the corpus
     created: str = ""     # date, where it matters
     checkpoint: str = ""  # where the weights came from, "" where nothing was trained
+    kind: str = "network"           # or "bound": a floor or a ceiling, which nobody trains
+    parameters: int = 0             # that were trained
+    real_time: float = math.nan     # seconds of computing for a second of sound, on one thread
 
     def __post_init__(self):
         if not re.fullmatch(r"[\w.-]+", self.name):

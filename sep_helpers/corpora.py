@@ -4,6 +4,7 @@ The embedded one, a downloaded one, or the learner's own folder: `manifest.csv` 
 sounds in which file and whether it is for training, validation or test. Without a manifest every
 sub-folder is a speaker (or a category, or a track of stems), and the split is drawn from a seed.
 """
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -116,7 +117,20 @@ def embedded(name: str = "voices", **options) -> Corpus:
     """What comes with the course: "voices", "sounds" or "music"; options as of `open_corpus`."""
     if name not in EMBEDDED:
         raise CorpusError(f"no embedded corpus {name!r}: there are {', '.join(EMBEDDED)}")
-    return open_corpus(Path(__file__).parents[1] / "assets" / name, **options)
+    return open_corpus(locate(name), **options)
+
+
+def locate(name: str, real: str | Path | None = None) -> Path:
+    """The folder of an embedded corpus, or of real recordings: below `real`, else $SEP_REAL_DATA,
+    else ../shared/data. Raises CorpusError, saying what is missing and where it was looked for."""
+    if name in EMBEDDED:
+        return Path(__file__).parents[1] / "assets" / name
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(real or os.environ.get("SEP_REAL_DATA") or beside) / name
+    if not (folder / "manifest.csv").is_file():
+        raise CorpusError(f"the recordings {name!r} are not in {folder.parent}: set SEP_REAL_DATA "
+                          f"to the folder that holds {name}/manifest.csv")
+    return folder
 
 
 def open_corpus(folder: str | Path, sample_rate: int = 8000, channels: int = 1,

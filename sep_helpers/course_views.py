@@ -31,12 +31,12 @@ def recipe(name: str, corpus: Corpus, **changes) -> Recipe:
     return replace(asked, where=where, sample_rate=corpus.sample_rate, **changes)
 
 
-def train_view(corpus: Corpus, **changes) -> LiveView:
+def train_view(corpus: Corpus, noise: Corpus | None = None, **changes) -> LiveView:
     """Mixtures of the training voices, or of stems from one song, drawn afresh each epoch."""
     name = "music/stems" if corpus.kind == "stem" else "train"
     if isinstance(pool := changes.get("categories"), list) and corpus.kind == "stem":
         changes.setdefault("n_sources", len(pool))
-    return LiveView(corpus, recipe(name, corpus, **changes))
+    return LiveView(corpus, recipe(name, corpus, **changes), noise)
 
 
 def stems_view(split: str, corpus: Corpus, like: Recipe, n_mixtures: int | None = None
@@ -49,14 +49,19 @@ def stems_view(split: str, corpus: Corpus, like: Recipe, n_mixtures: int | None 
     return FrozenView(corpus, freeze(corpus, asked))
 
 
-def frozen_view(name: str, corpus: Corpus, n_mixtures: int | None = None) -> FrozenView:
-    """The first `n_mixtures` of val, seen or unseen. Raises ViewError if the corpus has no such."""
-    if corpus.folder == EMBEDDED:
+def frozen_view(name: str, corpus: Corpus, n_mixtures: int | None = None,
+                noise: Corpus | None = None, **changes) -> FrozenView:
+    """The first `n_mixtures` of val, seen or unseen; with `changes` to its recipe, drawn anew.
+
+    Raises ViewError if the corpus has no such view.
+    """
+    if corpus.folder == EMBEDDED and not changes:
         table = read_csv(FOLDER / f"{name}.csv", corpus)
     else:
-        table = freeze(corpus, _that_it_can_serve(recipe(name, corpus), corpus))
+        asked = _that_it_can_serve(recipe(name, corpus, **changes), corpus)
+        table = freeze(corpus, asked, noise)
     chosen = table["mixture_id"].unique()[:n_mixtures]
-    return FrozenView(corpus, table[table["mixture_id"].isin(chosen)])
+    return FrozenView(corpus, table[table["mixture_id"].isin(chosen)], noise)
 
 
 def _that_it_can_serve(asked: Recipe, corpus: Corpus) -> Recipe:
@@ -64,7 +69,8 @@ def _that_it_can_serve(asked: Recipe, corpus: Corpus) -> Recipe:
     unheard = corpus.select(split="val", heard=False, **asked.where)["category"].nunique()
     if asked.name != "val" or unheard >= asked.n_sources:
         return asked
-    print("few voices: validation takes kept-out recordings of voices that train")
+    what = "voices" if corpus.kind == "speaker" else "kinds of sound"
+    print(f"few {what}: validation takes kept-out recordings of {what} that train")
     return replace(asked, heard=None)
 
 

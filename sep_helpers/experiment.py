@@ -6,9 +6,10 @@
     training: {epochs: 20, learning_rate: 1e-3, schedule: plateau}
 
 `data` holds the folder of the corpus, or `music` for the embedded stems (left out: SEP_CORPUS, else
-the embedded voices), the number of validation mixtures, `skip: true` to leave out mixtures that
-cannot be read, and whatever is to be changed in the course's recipe of training mixtures. The
-corpus is opened in the model's form, its sample_rate and channels.
+the embedded voices), that of noises (`noise`, for mixtures with background noise), the number of
+validation mixtures, `skip: true` to leave out mixtures that cannot be read, and whatever is to be
+changed in the course's recipe of training mixtures. What kind of mixtures they are (CONDITIONS)
+holds for validation, too. The corpus is opened in the model's form, its sample_rate and channels.
 """
 
 import copy
@@ -28,8 +29,11 @@ from sep_helpers.settings import SITTING, Settings, nearest
 from sep_helpers.views import LiveView
 
 SECTIONS = ("model", "data", "training")
-BESIDE = ("corpus", "n_val", "skip")         # in the section data, beside the recipe's keys
+BESIDE = ("corpus", "noise", "n_val", "skip")      # in the section data, beside the recipe's keys
 RECIPE = tuple(f.name for f in fields(Recipe) if f.name not in ("name", "split", "sample_rate"))
+CONDITIONS = ("n_sources", "rms_db", "level_db", "categories", "files", "same_category", "in_order",
+              "together", "overlap", "level_of", "snr_db", "noise_snr_db", "noise_where", "rt60",
+              "target")
 
 
 class ExperimentError(ValueError):
@@ -68,8 +72,8 @@ def set_up(source: str | Path | dict) -> tuple:
     whole = read(source)
     settings, data = Settings.of(whole["training"]), dict(whole["data"])
     corpus, n_val = _corpus(data.pop("corpus", None), whole["model"]), data.pop("n_val", None)
-    skip = data.pop("skip", False)
-    train_view = course_views.train_view(corpus, **data)
+    noise, skip = _noise(data.pop("noise", None), corpus), data.pop("skip", False)
+    train_view = course_views.train_view(corpus, noise, **data)
     val_view = _val_view(corpus, train_view, n_val)
     train_view.skip = val_view.skip = skip
     torch.manual_seed(settings.seed)
@@ -86,7 +90,7 @@ def train(source: str | Path | dict, folder: str | Path, *, changes: dict | None
     """
     whole = read(source, changes)
     noted = {"corpus": _name(whole["data"].get("corpus")), "n_val": whole["data"].get("n_val"),
-             "skip": whole["data"].get("skip", False), "preset": whole.get("preset"),
+             "noise": whole["data"].get("noise"), "skip": whole["data"].get("skip", False), "preset": whole.get("preset"),
              **(facts or {})}
     model, train_view, val_view, settings = set_up(whole)
     return training.fit(model, train_view, val_view, settings, folder, device, facts=noted,
@@ -114,7 +118,7 @@ def resume(folder: str | Path, *, changes: dict | None = None,
     model = models.build(saved["model"])
     if set(new) - set(SITTING):
         options.setdefault("resume", "settings")
-    train_view = LiveView(corpus, Recipe(**saved["data"]))
+    train_view = LiveView(corpus, Recipe(**saved["data"]), _noise(facts.get("noise"), corpus))
     val_view = _val_view(corpus, train_view, facts.get("n_val"))
     train_view.skip = val_view.skip = facts.get("skip", False)
     return training.fit(model, train_view, val_view, settings, folder, device, **options)
@@ -188,8 +192,16 @@ def _corpus(name: str | None, model: dict) -> corpora.Corpus:
     return corpora.open_corpus(name, *form)
 
 
+def _noise(name: str | None, corpus: corpora.Corpus) -> corpora.Corpus | None:
+    form = corpus.sample_rate, corpus.channels
+    return corpora.open_corpus(name, *form, alone=True) if name else None
+
+
 def _val_view(corpus: corpora.Corpus, train_view: LiveView, n_val: int | None):
-    """What validates: other voices, or other songs."""
+    """What validates: other voices or sounds in the same conditions, or other songs."""
     if corpus.kind == "stem":
         return course_views.stems_view("val", corpus, train_view.recipe, n_val)
-    return course_views.frozen_view("val", corpus, n_val)
+    plain, data = Recipe(name="plain", split="val"), train_view.recipe
+    conditions = {key: getattr(data, key) for key in CONDITIONS
+                  if getattr(data, key) != getattr(plain, key)}
+    return course_views.frozen_view("val", corpus, n_val, train_view.noise, **conditions)
