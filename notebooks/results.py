@@ -13,10 +13,11 @@ from build import BADGE, Course, summary_of, title_of
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from sep_helpers import __main__ as command_line  # noqa: E402
-from sep_helpers import cards, models  # noqa: E402
+from sep_helpers import cards, models, standard_views  # noqa: E402
 from sep_helpers.workspace import PRESETS  # noqa: E402
 
-MEASURES = {"si_sdri": "SI-SDRi", "sdri": "SDRi"}
+MEASURES = {"si_sdri": "SI-SNRi", "sdri": "SDRi"}
+TITLES = {s.name: s.title for s in standard_views.STANDARDS.values()}
 
 
 def map_table(root: Path) -> str:
@@ -39,14 +40,44 @@ def presets_table(root: Path) -> str:
 
 
 def results_table(root: Path) -> str:
-    """The stored result cards, the best first within each measure and test."""
-    found = sorted(cards.read_all(root / "assets" / "cards"),
-                   key=lambda card: (card.metric != "si_sdri", card.data, card.view, -card.mean))
-    rows = [[card.system, card.data, card.view, f"{MEASURES.get(card.metric, card.metric)}, dB",
-             f"{card.mean:.2f} [{card.low:.2f}, {card.high:.2f}]", card.n, card.preset,
-             f"{card.seconds / 60:.0f}", card.origin] for card in found]
-    return markdown(["system", "recordings", "test", "measure", "mean [95 % interval]", "mixtures",
-                     "preset", "minutes", "origin"], rows)
+    """The stored result cards: a table for each test, the best system first."""
+    tests, order = {}, list(TITLES)
+    for card in cards.read_all(root / "assets" / "cards"):
+        tests.setdefault((card.view, card.data), []).append(card)
+    tables = []
+    for view, data in sorted(tests, key=lambda test: (
+            order.index(test[0]) if test[0] in order else len(order), test)):
+        head = f"**{TITLES.get(view, view)}** (`{view}`, recordings `{data}`)\n\n"
+        tables.append(head + one_test(tests[view, data]))
+    return "\n".join(tables)
+
+
+def one_test(found: list) -> str:
+    """One test's table: a line a system, its measures side by side."""
+    known = list(MEASURES)
+    measures = sorted({card.metric for card in found},
+                      key=lambda m: (known.index(m) if m in known else len(known), m))
+    systems = {}
+    for card in found:
+        systems.setdefault((card.system, card.preset), {})[card.metric] = card
+    first, rows = measures[0], []
+    for of in sorted(systems.values(), reverse=True,
+                     key=lambda of: of[first].mean if first in of else float("-inf")):
+        card = next(iter(of.values()))
+        rows.append([
+            f"{card.system} ({card.preset})" if card.preset else card.system,
+            *(figure(of[metric]) if metric in of else "" for metric in measures), card.n,
+            f"{card.parameters / 1e6:.2f} M" if card.parameters else "",
+            f"{card.seconds:.0f}" if card.kind == "network" else "",
+            f"{card.real_time:.4f}" if card.real_time == card.real_time else ""])
+    return markdown(["system", *(f"{MEASURES.get(m, m)}, dB" for m in measures), "mixtures",
+                     "parameters", "training, s", "real-time factor"], rows)
+
+
+def figure(card) -> str:
+    """A mean with its interval; one mixture alone has none."""
+    interval = f" [{card.low:.2f}, {card.high:.2f}]" if card.low == card.low else ""
+    return f"{card.mean:.2f}{interval}"
 
 
 def bench_table(root: Path) -> str:

@@ -90,8 +90,8 @@ def train(source: str | Path | dict, folder: str | Path, *, changes: dict | None
     """
     whole = read(source, changes)
     noted = {"corpus": _name(whole["data"].get("corpus")), "n_val": whole["data"].get("n_val"),
-             "noise": whole["data"].get("noise"), "skip": whole["data"].get("skip", False), "preset": whole.get("preset"),
-             **(facts or {})}
+             "noise": whole["data"].get("noise"), "skip": whole["data"].get("skip", False),
+             "preset": whole.get("preset"), **(facts or {})}
     model, train_view, val_view, settings = set_up(whole)
     return training.fit(model, train_view, val_view, settings, folder, device, facts=noted,
                         **options)

@@ -25,7 +25,7 @@ class Part:
     folder: str | Path
     where: dict = field(default_factory=dict)       # e.g. {"split": "train", "language": "en"}
     licence: str = ""                               # where the manifest does not say it
-    called: dict = field(default_factory=dict)      # other names for categories: {"dog_bark": "dog"}
+    called: dict = field(default_factory=dict)      # categories' other names: {"dog_bark": "dog"}
 
 
 def join(folder: str | Path, parts: dict[str, Part], sample_rate: int = 8000) -> Corpus:
@@ -86,7 +86,8 @@ def _described(rows: pd.DataFrame, name: str, part: Part, kind: str) -> pd.DataF
 def heard(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
     """What a training heard: one line a recording, to be published with the network.
 
-    Columns, where known: corpus, source (the file's name there), who, split, licence, author, title, url.
+    Columns, where known: corpus, source (the file's name there), who, split, licence, author,
+    title, url.
     """
     table = rows.assign(who=rows[corpus.kind])
     table = table[[column for column in HEARD if column in table]].fillna("")

@@ -26,6 +26,7 @@ from torch.utils.data import Subset
 
 from sep_helpers import checkpoints, corpora, experiment, joining, models, trained, training
 from sep_helpers.run_files import history as read_history
+from sep_helpers.run_files import read_config
 from sep_helpers.views import LiveView
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,10 +85,12 @@ def gather(plan: Plan, work: Path, real: Path | None = None) -> tuple[corpora.Co
 
     Raises CorpusError where one of them is not on this machine.
     """
-    found = [joining.join(work / plan.name / kind, {
-        name: joining.Part(corpora.locate(name, real), **options) for name, options in parts.items()})
-        if parts else None for kind, parts in (("corpus", plan.corpora), ("noise", plan.noise))]
-    return tuple(found)
+    def join(kind: str, parts: dict) -> corpora.Corpus:
+        return joining.join(work / plan.name / kind, {
+            name: joining.Part(corpora.locate(name, real), **options)
+            for name, options in parts.items()})
+
+    return (join("corpus", plan.corpora), join("noise", plan.noise) if plan.noise else None)
 
 
 def set_up(plan: Plan, work: Path, real: Path | None = None, start: Path | None = None) -> tuple:
@@ -134,6 +137,7 @@ def put_away(plan: Plan, run: Path, work: Path, real: Path | None = None,
                 val_si_snr=round(float(past["val_si_snr"].max()), 2),
                 seconds=round(steps * pace), started_from=plan.start, recordings=len(heard),
                 attribution=attribution(plan), training=told,
+                changes=read_config(run / "config.yaml").get("changes", []),
                 made_by=f'make studies ONLY=shipped ARGS="{plan.name}"')
     if file.stat().st_size > MOST_BYTES:
         raise ShippingError(f"{file}: {file.stat().st_size:,} bytes are more than {MOST_BYTES:,}: "

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import yaml
+from toy_corpus import make_sound, write_manifest
 from toy_training import MODEL, tones
 
 from sep_helpers import checkpoints, experiment
@@ -47,6 +48,21 @@ def test_a_wrong_name_is_one_line_with_the_nearest(told, change, error, said):
     with pytest.raises(error) as caught:
         experiment.read({**told, **change})
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_conditions_hold_for_validation_too(told, tmp_path):
+    for name in ("hum", "hiss"):
+        make_sound(tmp_path / "noises" / name / "0.flac")
+    write_manifest(tmp_path / "noises", ["hum/0.flac,hum,train", "hiss/0.flac,hiss,val"],
+                   "file,category,split")
+    told["data"] |= {"n_sources": 3, "noise": str(tmp_path / "noises"), "noise_snr_db": [5, 5]}
+    model, train_view, val_view, _ = experiment.set_up(told)
+    assert model.n_sources == 3
+    for item in (train_view.epoch(0)[0], val_view[0]):
+        assert item["sources"].shape[0] == 3 and item["noise"].abs().max() > 0
+    half = experiment.train(told, tmp_path / "run", changes={"training.epochs": 1})
+    whole = experiment.resume(tmp_path / "run", changes={"training.epochs": 2})
+    assert len(half) == 1 and len(whole) == 2 and whole.val_si_snr.notna().all()
 
 
 @pytest.mark.parametrize("text", ["a: [1", "just words", "", "\x00"])

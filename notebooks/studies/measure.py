@@ -52,7 +52,7 @@ def main() -> None:
             if system is None:
                 continue
             table = evaluation.evaluate(system, view, title, view_name)
-            tell(table, view)
+            tell(table)
             if facts is not None and args.n is None:
                 store(table, name, facts, args.out)
 
@@ -103,10 +103,12 @@ def real_time(network, seconds: float = 8.0, rounds: int = 7) -> float:
     return sorted(spent)[rounds // 2] / seconds
 
 
-def tell(table: pd.DataFrame, view) -> None:
+def tell(table: pd.DataFrame) -> None:
+    """Print a system's figures on a view."""
     for metric in METRICS:
         row = evaluation.summary(table, metric).iloc[0]
-        print(f"{row['view']}  {row['system']}  {metric} {row['text']} dB, n = {row['n']}", flush=True)
+        print(f"{row['view']}  {row['system']}  {metric} {row['text']} dB, n = {row['n']}",
+              flush=True)
 
 
 def store(table: pd.DataFrame, name: str, facts: dict, folder: Path) -> None:

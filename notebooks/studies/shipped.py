@@ -25,7 +25,8 @@ def main() -> None:
         try:
             if not args.so_far:
                 shipping.train(plan, args.runs / name, WORK / "corpora",
-                               start=start_of(plan, args.runs), on_epoch=tell)
+                               start=start_of(plan, args.runs), on_epoch=tell,
+                               resume="settings" if args.changed else True)
             file = shipping.put_away(plan, args.runs / name, WORK / "corpora", out=args.out)
         except corpora.CorpusError as error:
             print(f"{name}: left as it is: {error}")
@@ -41,6 +42,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--out", type=Path, default=trained.SHIPPED, help="where networks go")
     options.add_argument("--so-far", action="store_true",
                          help="do not train: put away the best epoch there is")
+    options.add_argument("--changed", action="store_true",
+                         help="go on with a run although its file has other settings now")
     return options
 
 

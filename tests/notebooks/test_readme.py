@@ -7,7 +7,7 @@ import figures
 import pytest
 import results
 
-from sep_helpers import audio, corpora, course_views, models
+from sep_helpers import audio, cards, corpora, course_views, models
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -15,7 +15,24 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_tables_are_those_of_the_stored_figures():
     assert results.filled(README) == README, "run `python notebooks/results.py`"
-    assert README.count("| shipped |") >= 2
+    assert README.count("real-time factor |") >= 2      # a table for each test
+
+
+def test_a_table_of_results_has_all_cards_of_its_test_side_by_side(tmp_path):
+    facts = dict(low=1.0, high=3.0, n=9, preset="", origin="shipped", seconds=90.0, machine="",
+                 seed=0, data="voices", view="unseen")
+    for system, metric, mean, more in [
+            ("Net", "sdri", 7.5, {"parameters": 870_000, "real_time": 0.0123}),
+            ("Net", "si_sdri", 7.0, {"parameters": 870_000, "real_time": 0.0123}),
+            ("ideal mask", "si_sdri", 12.0, {"kind": "bound"})]:
+        card = cards.ResultCard(name=f"{system[:3]}_{metric}", system=system, metric=metric,
+                                mean=mean, **facts, **more)
+        card.write(tmp_path / "assets/cards")
+    title, _, head, _, *rows = results.results_table(tmp_path).splitlines()
+    assert "never heard" in title and head.startswith("| system | SI-SNRi, dB | SDRi, dB | mix")
+    assert rows == [
+        "| ideal mask | 12.00 [1.00, 3.00] |  | 9 |  |  |  |",
+        "| Net | 7.00 [1.00, 3.00] | 7.50 [1.00, 3.00] | 9 | 0.87 M | 90 | 0.0123 |"]
 
 
 def test_a_changed_figure_is_noticed():
