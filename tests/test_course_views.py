@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from toy_corpus import make_corpus
 
-from sep_helpers import corpora, course_views
+from sep_helpers import corpora, course_views, standard_views
 from sep_helpers.views import Recipe, ViewError, freeze, read_csv, write_csv
 
 FROZEN = ("val", "seen", "unseen")
@@ -121,7 +121,8 @@ def test_a_corpus_without_test_voices_is_refused(tmp_path):
 
 
 def test_recipes_say_why_they_differ():
-    assert {path.stem for path in Path(course_views.FOLDER).glob("*.yaml")} == {"train", *FROZEN}
+    there = {path.stem for path in Path(course_views.FOLDER).glob("*.yaml")}
+    assert there == {"train", *FROZEN, *standard_views.STANDARDS}
     recipes = [Recipe.load(course_views.FOLDER / f"{name}.yaml") for name in ("train", *FROZEN)]
     assert len({recipe.seed for recipe in recipes}) == 4
     assert [recipe.speed > 0 for recipe in recipes] == [True, False, False, False]
