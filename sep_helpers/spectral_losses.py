@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sep_helpers.losses import valid_samples
+from sep_helpers.stems import STEMS  # noqa: F401
 from sep_helpers.stft import stft
 
 TINY = 1e-8
@@ -110,9 +111,6 @@ class Dissimilarity:
     def __call__(self, scores: Tensor) -> Tensor:
         """Minus distances (batch, estimate, source) -> the value to be maximised, (batch,)."""
         return -(self.weights(scores.shape[-1]).to(scores) * scores).sum((1, 2)) / scores.shape[-1]
-
-
-STEMS = ("vocals", "drums", "bass", "other")      # the order in which DeepConvSep's terms read
 
 
 def _energy(X: Tensor) -> Tensor:
