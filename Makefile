@@ -72,6 +72,8 @@ endef
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/installed-tests: tests/requirements.txt .venv/installed
+.venv/installed-tests: tests/requirements.txt tests/requirements-optional.txt .venv/installed
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tests/requirements.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tests/requirements-optional.txt || \
+	  echo "the optional peers could not be installed (no C compiler?): their tests will skip"
 	@touch $@

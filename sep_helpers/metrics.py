@@ -1,25 +1,25 @@
-"""Figures of one utterance in dB, higher is better: SI-SDR and the SDR family of BSS-eval.
+"""Figures of one utterance in dB, higher is better: SI-SDR, SNR and the SDR family of BSS-eval.
 
 Measures, not losses: in float64, with bad input refused. All take estimates that already stand
 in the order of the sources (`permutation.reorder`), and the estimate comes first.
 
 Silence: a silent SOURCE has no figure (nothing could be more or less like it), so it is refused.
 A silent ESTIMATE is a wrong answer to a proper question: it scores FLOOR_DB, as everything worse
-does, so that giving up on a source never pays and means stay finite.
+does, so that giving up on a source never pays and means stay finite. Perfection is infinitely many
+dB: it scores CEILING_DB, more than a 16-bit file can hold (96 dB), and again means stay finite.
+A source that is silent in PART is measured over the whole: what leaks into its silence is error.
 """
-
-import warnings
 
 import numpy as np
 import torch
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.linalg import toeplitz
 from torch import Tensor
 
-from sep_helpers.losses import si_snr
+from sep_helpers import bss_eval as bss
+from sep_helpers import losses
+from sep_helpers.permutation import best_permutation
 
 FLOOR_DB = -60.0    # the error is a million times as strong as what was recovered
-TAPS = 512          # BSS-eval forgives an estimate any filter of this many samples
+CEILING_DB = 100.0  # what was recovered is ten thousand million times as strong as the error
 
 
 class MetricError(ValueError):
@@ -33,7 +33,8 @@ def si_sdr(estimates: Tensor, sources: Tensor) -> Tensor:
     Raises MetricError as `check` does. Le Roux et al., 2019, eq. 3.
     """
     check(estimates, sources)
-    figure = si_snr(_unit_level(estimates), _unit_level(sources)).clamp(min=FLOOR_DB)
+    figure = losses.si_snr(_unit_level(estimates), _unit_level(sources))
+    figure = figure.clamp(FLOOR_DB, CEILING_DB)
     return figure.masked_fill(_silent(estimates), FLOOR_DB)
 
 
@@ -45,18 +46,29 @@ def si_sdr_improvement(estimates: Tensor, sources: Tensor, mixture: Tensor) -> T
     return si_sdr(estimates, sources) - si_sdr(_for_each(mixture, sources), sources)
 
 
+def snr(estimates: Tensor, sources: Tensor) -> Tensor:
+    """SNR in dB: `losses.snr`, in float64. The level counts: give the estimates theirs first
+    (`amplitude`). By the formula silence would score 0 dB, more than many an honest estimate; it
+    scores FLOOR_DB, as everywhere. Shapes and errors as in `si_sdr`.
+    """
+    check(estimates, sources)
+    level = sources.double().square().mean(-1, keepdim=True).sqrt()
+    return losses.snr(estimates.double() / level, sources.double() / level).clamp(
+        FLOOR_DB, CEILING_DB).masked_fill(_silent(estimates), FLOOR_DB)
+
+
 def sdr(estimates: Tensor, sources: Tensor) -> Tensor:
     """The SDR of BSS-eval in dB: like SI-SDR, but any short filter of the source is forgiven.
 
-    estimates, sources (..., time) -> (...). The estimate is projected onto the source and its
-    copies delayed by 0 ... TAPS - 1 samples; what remains is distortion (Vincent, Gribonval &
-    Fevotte, 2006, as `bss_eval` counts it). Raises MetricError as `check` does.
+    estimates, sources (..., time) -> (...), in float64: the estimate is projected onto the source
+    and its copies delayed by 0 ... TAPS - 1 samples; what remains is distortion (see `bss_eval`).
+    Raises MetricError as `check` does.
     """
     check(estimates, sources)
-    pairs = zip(estimates.reshape(-1, estimates.shape[-1]).double().cpu().numpy(),
-                sources.reshape(-1, sources.shape[-1]).double().cpu().numpy(), strict=True)
-    figures = torch.tensor([_sdr(e, s) for e, s in pairs], dtype=torch.float64)
-    figures = figures.reshape(sources.shape[:-1]).clamp(min=FLOOR_DB)
+    pairs = zip(_numpy(estimates).reshape(-1, 1, estimates.shape[-1]),
+                _numpy(sources).reshape(-1, 1, sources.shape[-1]), strict=True)
+    ratios = [bss.ratios(*bss.energies(e, s, interference=False))["sdr"].item() for e, s in pairs]
+    figures = torch.as_tensor(_decibels(np.array(ratios))).reshape(sources.shape[:-1])
     return figures.masked_fill(_silent(estimates).cpu(), FLOOR_DB)
 
 
@@ -65,23 +77,43 @@ def sdr_improvement(estimates: Tensor, sources: Tensor, mixture: Tensor) -> Tens
     return sdr(estimates, sources) - sdr(_for_each(mixture, sources), sources)
 
 
-def bss_eval(estimates: Tensor, sources: Tensor) -> dict[str, np.ndarray]:
-    """SDR, SIR (only the other sources count) and SAR (only artefacts count) by mir_eval.
+def bss_eval(estimates: Tensor, sources: Tensor, permute: bool = False) -> dict[str, np.ndarray]:
+    """SDR, SIR (only the other sources count) and SAR (only artefacts count) of BSS-eval.
 
-    estimates, sources (source, time) -> {"sdr", "sir", "sar"}, each (source,) in dB. No
-    permutation is searched. Silent estimates score FLOOR_DB. Raises MetricError as `check` does,
-    ImportError without mir_eval.
+    estimates, sources (source, time), or in stereo (source, channel, time), where each channel has
+    filters of its own and energies are added up -> {"sdr", "sir", "sar"}, each (source,) in dB, and
+    "order" (source,): the estimate that was held against each source. With permute=True that is
+    the order of the highest mean SIR, as mir_eval chooses it, otherwise 0, 1, ... Raises
+    MetricError as `check` does.
     """
-    check(estimates, sources)
-    bss_eval_sources = _mir_eval()
-    silent = _silent(estimates).cpu().numpy()
-    reference, estimated = (x.double().cpu().numpy() for x in (sources, estimates))
-    estimated = np.where(silent[:, None], 1.0, estimated)   # mir_eval refuses zeros
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "mir_eval.separation", FutureWarning)
-        *figures, _ = bss_eval_sources(reference, estimated, compute_permutation=False)
-    return {name: np.where(silent, FLOOR_DB, values)
-            for name, values in zip(("sdr", "sir", "sar"), figures, strict=True)}
+    stereo = estimates.dim() == 3
+    check(*(join_channels(x) if stereo else x for x in (estimates, sources)))
+    figures = pairwise_bss_eval(estimates, sources)
+    n = np.arange(len(sources))
+    order = n
+    if permute:
+        order = best_permutation(torch.from_numpy(figures["sir"])[None])[0].numpy()
+    return {name: values[order, n] for name, values in figures.items()} | {"order": order}
+
+
+def pairwise_bss_eval(estimates: Tensor, sources: Tensor) -> dict[str, np.ndarray]:
+    """SDR, SIR and SAR of every estimate as an estimate of every source, unchecked.
+
+    estimates (estimate, [channel,] time), as many as you like (the mixture, say), sources
+    (source, [channel,] time) -> {"sdr", "sir", "sar"}, each (estimate, source) in dB.
+    """
+    e, s = (_numpy(x).reshape(len(x), -1, x.shape[-1]) for x in (estimates, sources))
+    channels = [bss.energies(e[:, c], s[:, c]) for c in range(s.shape[1])]
+    ratios = bss.ratios(*(np.sum(parts, axis=0) for parts in zip(*channels, strict=True)))
+    silent = (e == e[..., :1]).all((1, 2))[:, None]
+    return {name: np.where(silent, FLOOR_DB, _decibels(ratio)) for name, ratio in ratios.items()}
+
+
+def join_channels(x: Tensor) -> Tensor:
+    """(..., channel, time) -> (..., channel * time), each channel with zero mean: as one signal,
+    so that all channels share one scale and the loud ones count for more.
+    """
+    return losses.zero_mean(x.double()).flatten(-2)
 
 
 def check(estimates: Tensor, sources: Tensor) -> None:
@@ -118,29 +150,11 @@ def _for_each(mixture: Tensor, sources: Tensor) -> Tensor:
     return mixture.unsqueeze(-2).expand_as(sources)
 
 
-def _sdr(estimate: np.ndarray, source: np.ndarray) -> float:
-    """SDR of one estimate (time,) in float64: least squares on TAPS delayed copies."""
-    length = len(source) + TAPS - 1
-    n = next_fast_len(length, real=True)
-    E, S = rfft(estimate, n), rfft(source, n)
-    autocorrelation = irfft(S * S.conj(), n)[:TAPS]
-    crosscorrelation = irfft(E * S.conj(), n)[:TAPS]
-    G = toeplitz(autocorrelation)
-    try:
-        taps = np.linalg.solve(G, crosscorrelation)
-    except np.linalg.LinAlgError:   # a pure tone: its delayed copies repeat each other
-        taps = np.linalg.lstsq(G, crosscorrelation)[0]
-    recovered = irfft(S * rfft(taps, n), n)[:length]
-    distortion = np.pad(estimate, (0, TAPS - 1)) - recovered
-    tiny = np.finfo(float).tiny     # a perfect or a silent estimate must not divide by zero
-    return 10 * np.log10((np.sum(recovered**2) + tiny) / (np.sum(distortion**2) + tiny))
+def _numpy(x: Tensor) -> np.ndarray:
+    return x.double().numpy(force=True)
 
 
-def _mir_eval():
-    """mir_eval's bss_eval_sources, imported when wanted: 0.9 is to drop it."""
-    try:
-        from mir_eval.separation import bss_eval_sources
-    except ImportError:
-        raise ImportError("SIR and SAR are measured by mir_eval before 0.9, which is missing: "
-                          "pip install 'mir_eval<0.9'") from None
-    return bss_eval_sources
+def _decibels(ratio: np.ndarray) -> np.ndarray:
+    """Ratios of energies in dB, kept between the floor and the ceiling."""
+    with np.errstate(divide="ignore"):
+        return np.clip(10 * np.log10(ratio), FLOOR_DB, CEILING_DB)

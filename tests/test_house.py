@@ -43,6 +43,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "permutation",
     "spectral_losses",
     "models",
+    "bss_eval",
     "metrics",
     "amplitude",
     "evaluation",
