@@ -53,38 +53,51 @@ def frozen_view(name: str, corpus: Corpus, n_mixtures: int | None = None,
                 noise: Corpus | None = None, **changes) -> FrozenView:
     """The first `n_mixtures` of val, seen or unseen; with `changes` to its recipe, drawn anew.
 
+    With another number of sources its mixtures are called so, `seen3_00000` for instance.
     Raises ViewError if the corpus has no such view.
     """
+    if changes.get("n_sources") == 2:
+        del changes["n_sources"]                         # that is what it has
     if corpus.folder == EMBEDDED and not changes:
         table = read_csv(FOLDER / f"{name}.csv", corpus)
     else:
-        asked = _that_it_can_serve(recipe(name, corpus, **changes), corpus)
-        table = freeze(corpus, asked, noise)
+        asked = recipe(name, corpus, **changes)
+        if "n_sources" in changes:
+            asked = replace(asked, name=f"{name}{asked.n_sources}")
+        table = freeze(corpus, _that_it_can_serve(asked, corpus), noise)
     chosen = table["mixture_id"].unique()[:n_mixtures]
     return FrozenView(corpus, table[table["mixture_id"].isin(chosen)], noise)
 
 
 def _that_it_can_serve(asked: Recipe, corpus: Corpus) -> Recipe:
-    """The recipe; a small corpus without voices of its own for validation takes training voices."""
-    unheard = corpus.select(split="val", heard=False, **asked.where)["category"].nunique()
-    if asked.name != "val" or unheard >= asked.n_sources:
+    """The recipe; a small corpus without voices of its own for validation takes training voices,
+    and one without so many voices at all may take two recordings of one."""
+    if asked.split != "val":
         return asked
     what = "voices" if corpus.kind == "speaker" else "kinds of sound"
-    print(f"few {what}: validation takes kept-out recordings of {what} that train")
-    return replace(asked, heard=None)
+    there = {heard: corpus.select(split="val", heard=heard, **asked.where)["category"].nunique()
+             for heard in (False, None)}
+    if there[False] >= asked.n_sources:
+        return asked
+    if there[None] >= asked.n_sources or asked.n_sources == 2:
+        print(f"few {what}: validation takes kept-out recordings of {what} that train")
+        return replace(asked, heard=None)
+    print(f"few {what}: one may meet itself in the validation of {asked.n_sources} sources")
+    return replace(asked, heard=None, same_category=True)
 
 
-def test_views(corpus: Corpus, n_mixtures: int | None = None) -> dict[str, FrozenView]:
+def test_views(corpus: Corpus, n_mixtures: int | None = None, n_sources: int = 2
+               ) -> dict[str, FrozenView]:
     """`seen` and `unseen`, or the one of them that this corpus can serve; says what it leaves out.
     """
     views = {}
     for name in ("seen", "unseen"):
         try:
-            views[name] = frozen_view(name, corpus, n_mixtures)
+            views[name] = frozen_view(name, corpus, n_mixtures, n_sources=n_sources)
         except ViewError as error:
             print(f"no {name!r} view: {error}")
     if not views:
-        raise ViewError(f"{corpus.folder} has no two voices for testing: add recordings")
+        raise ViewError(f"{corpus.folder} has no {n_sources} voices for testing: add recordings")
     return views
 
 

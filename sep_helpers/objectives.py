@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sep_helpers.losses import si_snr, snr, valid_samples
-from sep_helpers.permutation import ASSIGNMENTS, pairwise, pit, reorder
+from sep_helpers.permutation import ASSIGNMENTS, discriminative, pairwise, pit, reorder
 from sep_helpers.spectral_losses import DISTANCES, Dissimilarity, Spectral, magnitude
 
 SILENT = 1e-6      # a target 60 dB below its mixture, or farther, counts as silent
@@ -86,19 +86,25 @@ def metric(name: str, sources: Tensor, lengths: Tensor | None = None):
 
 def score(
     estimates: Tensor, sources: Tensor, lengths: Tensor | None = None, objective: str = "si_snr",
-    assignment: str = "pit", apart: Dissimilarity = PUBLISHED,
+    assignment: str = "pit", apart: Dissimilarity = PUBLISHED, gamma: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """The objective of each utterance, to be maximised, and which estimate serves which source.
 
     estimates, sources (batch, source, time), of stereo (batch, source, channel, time), whose
     channels are measured together -> (batch,), (batch, source). In float32, whatever comes in.
-    `apart` weighs the terms of the objective "conv_sep".
+    `apart` weighs the terms of the objective "conv_sep". With gamma > 0 it is discriminative
+    (Huang et al., 2015, eq. 9): what an estimate scores with the other sources counts against it;
+    the order is still the objective's own.
     """
     estimates, sources, lengths = _rows(estimates, sources, lengths, objective)
     function = metric(objective, sources, lengths)
     if objective == "conv_sep":
         scores = pairwise(estimates, sources, function, lengths)
         return apart(scores), ASSIGNMENTS["fixed"](scores)
+    if gamma:
+        scores = pairwise(estimates, sources, function, lengths)
+        permutation = ASSIGNMENTS[assignment](scores.detach())
+        return discriminative(scores, permutation, gamma), permutation
     if assignment == "pit":
         return pit(estimates, sources, function, lengths)
     with torch.no_grad():

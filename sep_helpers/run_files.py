@@ -10,6 +10,7 @@ import yaml
 from sep_helpers import checkpoints
 from sep_helpers.checkpoints import CheckpointError
 
+RESULT = "result.csv"      # figures of a measured run: view, mixture_id, si_sdri (dB)
 RECORD = ("format", "id", "base", "facts", "changes")     # in config.yaml beside the config
 
 
@@ -34,7 +35,8 @@ def board(folder: str | Path, sort: str | None = None) -> pd.DataFrame:
     """All runs below a folder, one line each, in the order of their names or of the column `sort`.
 
     Columns: run, the keys in which the configs differ (e.g. model.R), seed, epochs (done) and of
-    (wanted), best val SI-SNR (dB), seconds, parameters, origin. What cannot be read stays empty.
+    (wanted), best val SI-SNR (dB), <view> SI-SNRi (dB) of runs that were measured, seconds,
+    parameters, origin. What cannot be read stays empty.
     """
     rows, configs = [], []
     for file in sorted(Path(folder).rglob("config.yaml")):
@@ -49,6 +51,7 @@ def board(folder: str | Path, sort: str | None = None) -> pd.DataFrame:
             "run": file.parent.relative_to(folder).as_posix(),
             "seed": training.get("seed"), "epochs": len(past), "of": training.get("epochs"),
             "best val SI-SNR (dB)": past["val_si_snr"].max() if len(past) else None,
+            **_gains(file.parent),
             "seconds": past["seconds"].sum() if len(past) else None,
             "parameters": facts.get("parameters"), "origin": facts.get("origin", "yours"),
         })
@@ -60,6 +63,15 @@ def board(folder: str | Path, sort: str | None = None) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     return table if sort is None or table.empty else table.sort_values(
         sort, ascending=False, na_position="last", ignore_index=True)
+
+
+def _gains(folder: Path) -> dict[str, float]:
+    """{"test SI-SNRi (dB)": the mean of its mixtures}, nothing for a run not yet measured."""
+    try:
+        means = pd.read_csv(folder / RESULT).groupby("view", sort=False)["si_sdri"].mean()
+        return {f"{view} SI-SNRi (dB)": round(float(dB), 3) for view, dB in means.items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _flat(config: dict, prefix: str = "") -> dict:

@@ -27,7 +27,8 @@ __all__ = ["CheckpointError", "Run", "board", "history"]
 RESUME = (True, False, "settings", "weights")
 RENEWABLE = {f"training.{key}" for key in (
     "epochs", "learning_rate", "schedule", "warmup", "halve_every", "plateau_patience", "clip",
-    "objective", "assignment", "precision", "patience")}     # what a run may change and go on
+    "objective", "assignment", "gamma", "precision",
+    "patience")}                                         # what a run may change and go on
 
 
 class Run:

@@ -21,6 +21,7 @@ CHOICES = {
 SMALLEST = {"epochs": 1, "batch": 1, "accumulate": 1, "warmup": 0, "halve_every": 1,
             "plateau_patience": 0, "patience": 0, "workers": 0, "save_every": 1, "seed": 0}
 APART = ("alpha", "beta", "beta_vocals")    # of the objective conv_sep
+NEWER = ("gamma",)       # in a run's config only where used: older runs do not know of them
 SITTING = ("workers", "save_every", "save_share", "max_minutes")    # change nothing in the outcome
 
 
@@ -45,6 +46,7 @@ class Settings:
     beta: float = 0.01               # ... to `other`, the last one, ...
     beta_vocals: float = 0.03        # ... and of vocals, the first one, to `other`
     assignment: str = "pit"          # of outputs to sources: pit, greedy, or fixed: k to k
+    gamma: float = 0.0               # discriminative: weight of being unlike the other sources
     average: str = "none"            # validate and keep averaged weights: ema or swa
     ema_decay: float = 0.999         # ema: share of the old average that stays at each update
     swa_start: float = 0.75          # swa: averages the ends of epochs after this part of them
@@ -69,12 +71,15 @@ class Settings:
                 raise SettingsError(f"{key}={getattr(self, key)} must be at least {smallest}")
         for key, low, high in (("ema_decay", 0, 1), ("swa_start", 0, 1), ("save_share", 0, 1),
                                ("learning_rate", 0, 1e3), ("weight_decay", 0, 1e3),
-                               *((key, 0, 1) for key in APART)):
+                               *((key, 0, 1) for key in (*APART, "gamma"))):
             if not low <= getattr(self, key) <= high:
                 raise SettingsError(f"{key}={getattr(self, key)} must lie from {low} to {high:g}")
         if self.objective == "conv_sep" and self.assignment != "fixed":
             raise SettingsError(f"assignment={self.assignment!r} with objective='conv_sep': its "
                                 "terms name the stems, so take assignment='fixed'")
+        if self.objective == "conv_sep" and self.gamma:
+            raise SettingsError(f"gamma={self.gamma} with objective='conv_sep': it weighs the "
+                                "other sources by alpha, beta and beta_vocals")
         for key in ("clip", "max_minutes"):
             if not getattr(self, key) >= 0:
                 raise SettingsError(f"{key}={getattr(self, key)} must be 0 or more")
@@ -95,7 +100,9 @@ class Settings:
     def outcome(self) -> dict:
         """All that decides what comes out; how one sitting goes about it is left out, and so are
         weights of terms that the objective has not."""
-        out = (*SITTING, *(() if self.objective == "conv_sep" else APART))
+        unused = [f.name for f in fields(self)
+                  if f.name in NEWER and getattr(self, f.name) == f.default]
+        out = (*SITTING, *(() if self.objective == "conv_sep" else APART), *unused)
         return {key: value for key, value in asdict(self).items() if key not in out}
 
 

@@ -1,4 +1,4 @@
-"""A sweep: several networks, several seeds of each, trained alike and told in two tables.
+"""A sweep: several networks, several seeds of each, trained and told in two tables.
 
     sweep = sweeps.load("tasnet_xr", "laptop")         of assets/studies/tasnet_xr.yaml
     board, mixtures = sweeps.run(sweep, corpus, folder)
@@ -10,73 +10,56 @@ run folder of its own: a sweep that broke off goes on, and a run that is done is
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import torch
-import yaml
 
 from sep_helpers import checkpoints, course_views, evaluation, models, training
 from sep_helpers.corpora import Corpus
 from sep_helpers.permutation import pit
-from sep_helpers.views import collate
+from sep_helpers.run_files import RESULT
+from sep_helpers.sweep_plan import FOLDER, Sweep, SweepError, load
+from sep_helpers.views import FrozenView, LiveView, Recipe, collate, freeze
 
-FOLDER = Path(__file__).resolve().parents[1] / "assets" / "studies"
-RESULT = "result.csv"      # in a run's folder: its figures, mixture by mixture; the mark of the end
+__all__ = ["FOLDER", "Sweep", "SweepError", "load", "pace", "run", "stored", "train_view", "views",
+           "write"]
+
 SPEED = 0.16               # training voices are sped up or slowed down by up to this part
+REFERENCES = {"mixture": evaluation.mixture_system, "random": evaluation.random_mask_system}
 
 
-class SweepError(ValueError):
-    """A sweep that cannot be read, or has nothing stored, in one line with the remedy."""
+# --- what is mixed
+
+def train_view(sweep: Sweep, corpus: Corpus, n_sources: int, **changes) -> LiveView:
+    """The training mixtures of that many sources, drawn afresh each epoch."""
+    changes = {"seconds": sweep.seconds, "n_mixtures": sweep.steps * sweep.batch,
+               "n_sources": n_sources} | changes
+    if not sweep.recipes:
+        return course_views.train_view(corpus, speed=SPEED, **changes)
+    return LiveView(corpus, replace(_recipe(sweep, "train", corpus), **changes))
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """Which networks are trained, how often, and how: alike for all."""
-
-    name: str
-    preset: str
-    configs: dict[str, dict]   # the variant's name -> the whole config of its network
-    seeds: int                 # runs of each, with fresh weights and fresh mixtures
-    epochs: int                # validations
-    steps: int                 # between two validations
-    batch: int                 # mixtures a step
-    seconds: float             # length of a training mixture
-    learning_rate: float
-    warmup: int                # steps
-    n_val: int                 # mixtures of the view that chooses the best epoch
-    n_test: int                # mixtures of each test view
-
-    @property
-    def runs(self) -> list[tuple[str, int]]:
-        """(variant, seed): two variants are comparable once a seed of both is there."""
-        return [(variant, seed) for seed in range(self.seeds) for variant in self.configs]
-
-    @property
-    def settings(self) -> training.Settings:
-        """The loop's settings."""
-        return training.Settings(epochs=self.epochs, batch=self.batch, warmup=self.warmup,
-                                 learning_rate=self.learning_rate)
+def views(sweep: Sweep, corpus: Corpus, n_sources: int) -> dict[str, FrozenView]:
+    """`val`, which chooses the best epoch, and the test views: all frozen."""
+    if not sweep.recipes:
+        return {"val": course_views.frozen_view("val", corpus, sweep.n_val,
+                                                n_sources=n_sources),
+                **course_views.test_views(corpus, sweep.n_test, n_sources)}
+    numbers = {name: sweep.n_val if name == "val" else sweep.n_test
+               for name in sweep.recipes if name != "train"}
+    return {name: FrozenView(corpus, freeze(corpus, replace(
+        _recipe(sweep, name, corpus), n_sources=n_sources, n_mixtures=number)))
+        for name, number in numbers.items()}
 
 
-def load(name: str, preset: str, folder: Path = FOLDER) -> Sweep:
-    """The sweep of `<folder>/<name>.yaml`, as large as the preset has it.
+def _recipe(sweep: Sweep, name: str, corpus: Corpus) -> Recipe:
+    return Recipe(name=name, sample_rate=corpus.sample_rate, **sweep.recipes[name])
 
-    A preset may change the base network and pick some of the variants.
-    """
-    file = Path(folder) / f"{name}.yaml"
-    try:
-        told = yaml.safe_load(file.read_text(encoding="utf-8"))
-        size = dict(told["presets"][preset])
-        base = told["base"] | size.pop("base", {})
-        chosen = size.pop("variants", list(told["variants"]))
-        configs = {v: models.complete(base | told["variants"][v]) for v in chosen}
-        return Sweep(name, preset, configs, **size)
-    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise SweepError(f"{file}: no sweep for preset {preset!r} in it ({error!r}): it needs "
-                         "base, variants and presets, as assets/studies/tasnet_xr.yaml") from error
 
+# --- the runs
 
 def run(sweep: Sweep, corpus: Corpus, folder: str | Path, device="cpu",
         tell: Callable[[str], None] = print) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -84,56 +67,82 @@ def run(sweep: Sweep, corpus: Corpus, folder: str | Path, device="cpu",
 
     Both tables also lie in `folder`, rewritten after each run: they can be read at any time.
     """
-    folder = Path(folder)
-    views = course_views.test_views(corpus, sweep.n_test)
-    val = course_views.frozen_view("val", corpus, sweep.n_val)
+    folder, frozen = Path(folder), cache(lambda n: views(sweep, corpus, n))
+    folder.mkdir(parents=True, exist_ok=True)
     lines, columns, began = [], [], time.monotonic()
+    for n, name in dict.fromkeys((sweep.n_sources(v), r) for v, _ in sweep.runs
+                                 for r in sweep.references):
+        system = REFERENCES[name]() if name in REFERENCES else evaluation.oracle_system(name)
+        figures = _figures(system, frozen(n), name)
+        lines.append({"variant": name, "n_sources": n, **_means(figures)})
+        columns.append(_column(figures, f"{name}, {n} sources"))
     for number, (variant, seed) in enumerate(sweep.runs, start=1):
         place = folder / f"{variant.replace(' ', '_')}_seed{seed}"
-        history, figures = _one(sweep, corpus, variant, seed, place, val, views, device)
+        history, figures = _one(sweep, corpus, variant, seed, place,
+                                dict(frozen(sweep.n_sources(variant))), device)
         lines.append(_line(sweep, variant, seed, corpus, history, figures))
-        columns.append(figures.set_index(["view", "mixture_id"])["si_sdri"]
-                       .rename(f"{variant}, seed {seed}"))
+        columns.append(_column(figures, f"{variant}, seed {seed}"))
         board, mixtures = pd.DataFrame(lines), pd.concat(columns, axis=1)
         write(board, mixtures, sweep.name, folder)
         left = (time.monotonic() - began) / number * (len(sweep.runs) - number) / 60
         tell(f"run {number} of {len(sweep.runs)}, {variant}, seed {seed}: " + ", ".join(
-            f"{lines[-1][view]:.2f} dB on {view}" for view in views) + f"; {left:.0f} min left")
+            f"{dB:.2f} dB on {view}" for view, dB in _means(figures).items())
+            + f"; {left:.0f} min left")
     return board, mixtures
 
 
-def _one(sweep, corpus, variant, seed, place, val, views, device):
+def _one(sweep, corpus, variant, seed, place, frozen, device):
     """One run, or what it left when it was done: (history, figures of every test mixture)."""
-    view = course_views.train_view(corpus, seconds=sweep.seconds, speed=SPEED, seed=1000 + seed,
-                                   n_mixtures=sweep.steps * sweep.batch)
+    view = train_view(sweep, corpus, sweep.n_sources(variant), seed=1000 + seed)
+    val = frozen.pop("val")
     torch.manual_seed(seed)
     model = models.build(sweep.configs[variant] | {"sample_rate": corpus.sample_rate})
-    history = training.fit(model, view, val, sweep.settings, place, device, say=lambda line: None)
-    done = place / RESULT
-    if done.is_file() and len(figures := pd.read_csv(done)) == sum(map(len, views.values())):
+    facts = {"origin": "study", "variant": variant, **sweep.places.get(variant, {})}
+    history = training.fit(model, view, val, sweep.settings(variant), place, device, facts=facts,
+                           say=lambda line: None)
+    done = place / RESULT            # its figures, mixture by mixture; the mark of the end
+    if done.is_file() and len(figures := pd.read_csv(done)) == sum(map(len, frozen.values())):
         return history, figures        # unless it was measured on fewer or more mixtures
     model.load_state_dict(checkpoints.load(place / "best.pt")["model"])
-    tables = [evaluation.evaluate(model, test, variant, name, bss=False)
-              for name, test in views.items()]
-    figures = pd.concat(tables).groupby(["view", "mixture_id"], sort=False)["si_sdri"].mean()
     draft = place / f".{RESULT}"
-    figures.round(3).reset_index().to_csv(draft, index=False)
+    _figures(model, frozen, variant).to_csv(draft, index=False)
     draft.replace(done)
     return history, pd.read_csv(done)
 
 
+def _figures(system, frozen: dict[str, FrozenView], name: str) -> pd.DataFrame:
+    """view, mixture_id, si_sdri: the mean of each mixture's sources."""
+    tables = [evaluation.evaluate(system, view, name, view_name, bss=False)
+              for view_name, view in frozen.items() if view_name != "val"]
+    return pd.concat(tables).groupby(["view", "mixture_id"], sort=False)["si_sdri"].mean().round(
+        3).reset_index()
+
+
+def _column(figures: pd.DataFrame, name: str) -> pd.Series:
+    return figures.set_index(["view", "mixture_id"])["si_sdri"].rename(name)
+
+
+def _means(figures: pd.DataFrame) -> dict[str, float]:
+    """SI-SNRi of each test view, dB."""
+    return figures.groupby("view", sort=False)["si_sdri"].mean().round(3).to_dict()
+
+
 def _line(sweep, variant, seed, corpus, history, figures) -> dict:
-    """A run in one line of the board."""
-    config, steps = sweep.configs[variant], history["steps"].sum()
+    """A run in one line of the board: what all networks' configs say gets a column each."""
+    config, configs = sweep.configs[variant], sweep.configs.values()
+    shared = [key for key in config if all(key in other for other in configs)
+              and key not in ("name", "sample_rate")]
+    rest = ", ".join(f"{key} {value}" for key, value in config.items()
+                     if key not in (*shared, "name", "sample_rate"))
     with torch.device("meta"):
         size = models.count_parameters(models.build(config))
-    keys = ("N", "L", "B", "H", "Sc", "P", "X", "R", "norm", "mask")
-    return {"variant": variant, "seed": seed, **{key: config[key] for key in keys},
-            "parameters": size,
+    return {"variant": variant, "seed": seed, **sweep.places.get(variant, {}),
+            "model": config["name"], **{key: config[key] for key in shared},
+            **({"config": rest} if rest else {}), **sweep.own.get(variant, {}), "parameters": size,
             "receptive_field_s": models.receptive_field(config) / corpus.sample_rate,
-            "steps": steps, "seconds": round(history["seconds"].sum(), 1),
-            "val": round(history["val_si_snr"].max(), 3),
-            **figures.groupby("view", sort=False)["si_sdri"].mean().round(3)}
+            "epochs": len(history), "steps": history["steps"].sum(),
+            "seconds": round(history["seconds"].sum(), 1),
+            "val": round(history["val_si_snr"].max(), 3), **_means(figures)}
 
 
 def pace(sweep: Sweep, corpus: Corpus, rounds: int = 60) -> dict[str, float]:
@@ -142,14 +151,18 @@ def pace(sweep: Sweep, corpus: Corpus, rounds: int = 60) -> dict[str, float]:
     The variants take turns and the fastest of the rounds counts: a machine that was busy during
     one run and idle during the next would else make one variant look dear and another cheap.
     """
-    epoch = course_views.train_view(corpus, seconds=sweep.seconds, n_mixtures=sweep.batch).epoch(0)
-    batch = collate([epoch[i] for i in range(sweep.batch)])
-    nets = {variant: models.build(config | {"sample_rate": corpus.sample_rate})
-            for variant, config in sweep.configs.items()}
-    optimizers = {variant: torch.optim.Adam(net.parameters()) for variant, net in nets.items()}
+    batches, nets = {}, {}
+    for variant, config in sweep.configs.items():
+        batch, n = sweep.settings(variant).batch, sweep.n_sources(variant)
+        if (batch, n) not in batches:
+            epoch = train_view(sweep, corpus, n, n_mixtures=batch).epoch(0)
+            batches[batch, n] = collate([epoch[i] for i in range(batch)])
+        nets[variant] = (models.build(config | {"sample_rate": corpus.sample_rate}),
+                         batches[batch, n])
+    optimizers = {variant: torch.optim.Adam(net.parameters()) for variant, (net, _) in nets.items()}
     fastest = dict.fromkeys(nets, float("inf"))
     for _ in range(rounds):
-        for variant, net in nets.items():
+        for variant, (net, batch) in nets.items():
             began = time.perf_counter()
             si_snr, _ = pit(net(batch["mixture"]), batch["sources"])
             optimizers[variant].zero_grad()

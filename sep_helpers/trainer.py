@@ -82,7 +82,7 @@ class Trainer:
             sources = batch["sources"].to(self.device, non_blocking=True)
             value, permutation = objectives.score(
                 estimates, sources, batch["lengths"], self.settings.objective,
-                self.settings.assignment, self.apart)
+                self.settings.assignment, self.apart, self.settings.gamma)
             si_snr = self._si_snr(value, estimates, sources, batch["lengths"])
             mean_si_snr, mean_value = self._agree_on(si_snr, value, batch["id"])
             self.accelerator.backward(-value.mean() / self.group_size())
@@ -102,7 +102,7 @@ class Trainer:
 
     def _si_snr(self, value, estimates, sources, lengths) -> torch.Tensor:
         """The batch's SI-SNR, also where something else is the objective."""
-        if self.settings.objective == "si_snr":
+        if self.settings.objective == "si_snr" and not self.settings.gamma:
             return value.detach()
         return objectives.score(estimates.detach(), sources, lengths,
                                 assignment=self.settings.assignment)[0]

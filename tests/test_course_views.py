@@ -103,6 +103,17 @@ def test_a_view_can_be_shortened(embedded, tables):
         "seen": 3, "unseen": 3}
 
 
+@pytest.mark.parametrize("n", [3, 5])
+def test_more_sources_are_drawn_by_the_same_recipe(embedded, n, capsys):
+    views = {"val": course_views.frozen_view("val", embedded, 4, n_sources=n),
+             **course_views.test_views(embedded, 4, n)}
+    for name, view in views.items():
+        assert view[0]["id"].startswith(f"{name}{n}_") and view[0]["sources"].shape[0] == n
+        split = {cut.file for cuts in view.mixtures for cut in cuts}
+        assert split <= set(embedded.select(split="val" if name == "val" else "test")["file"])
+    assert ("one may meet itself" in capsys.readouterr().out) == (n == 5)    # 4 voices validate
+
+
 def test_another_corpus_gets_the_views_it_can_serve(tmp_path, capsys):
     corpus = make_corpus(tmp_path)       # no language; one voice only is heard and tested
     views = course_views.test_views(corpus, 4)
@@ -116,7 +127,7 @@ def test_another_corpus_gets_the_views_it_can_serve(tmp_path, capsys):
 def test_a_corpus_without_test_voices_is_refused(tmp_path):
     corpus = make_corpus(tmp_path)
     corpus.table["split"] = "train"
-    with pytest.raises(ViewError, match="has no two voices for testing: add recordings"):
+    with pytest.raises(ViewError, match="has no 2 voices for testing: add recordings"):
         course_views.test_views(corpus)
 
 

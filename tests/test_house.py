@@ -67,6 +67,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "memory",
     "loop",
     "training",
+    "sweep_plan",
     "sweeps",
     "events",
     "search",

@@ -5,7 +5,7 @@ import torch
 
 from sep_helpers.models import NETWORKS, ConfigError, build, complete, count_parameters
 from sep_helpers.models.looking_to_listen import DILATIONS, KERNELS
-from sep_helpers.models.mask_network import MASKS, MaskNetwork, joint_soft
+from sep_helpers.models.mask_network import MASKS, MaskNetwork, joint_soft, normalised
 from sep_helpers.models.transformer_masks import positions
 from sep_helpers.permutation import pit
 
@@ -140,6 +140,16 @@ def test_deep_conv_sep_separates_the_last_partial_block():
     last = torch.nn.functional.pad(frames[:, 20:], (0, 0, 0, 7))
     assert whole.shape[1] == 23
     assert torch.allclose(whole[:, 20:], network.estimate(last)[:, :3], atol=1e-6)
+
+
+def test_normalised_features_are_centred_in_every_frequency_and_of_size_one():
+    Y = torch.complex(noise(2, 9, 40), noise(2, 9, 40, seed=1)) * torch.logspace(0, 3, 9)[:, None]
+    x = normalised(Y)
+    assert x.shape == (2, 40, 9) and torch.allclose(x.mean(1), torch.zeros(2, 9), atol=1e-5)
+    assert torch.allclose(x.square().mean((1, 2)), torch.ones(2), atol=1e-5)
+    tilted = Y * torch.logspace(-1, 1, 9)[:, None]        # another microphone: the same features
+    assert torch.allclose(normalised(tilted), x, atol=1e-4)
+    assert normalised(torch.zeros(1, 9, 1, dtype=torch.cfloat)).isfinite().all()
 
 
 def test_joint_soft_masks_share_the_mixture():

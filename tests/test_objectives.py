@@ -1,9 +1,12 @@
 """Objectives behind PIT: the numbers of `losses`, and finite ones for silence."""
 
+from itertools import permutations
+
 import pytest
 import torch
 
 from sep_helpers import losses, objectives
+from sep_helpers.permutation import reorder
 from sep_helpers.settings import CHOICES
 from sep_helpers.spectral_losses import Dissimilarity
 from sep_helpers.stft import stft
@@ -41,6 +44,38 @@ def test_a_fixed_order_leaves_the_estimates_where_they_are():
     value, permutation = objectives.score(estimates, sources, assignment="fixed")
     assert permutation.tolist() == [[0, 1]] * 3
     assert torch.allclose(value, losses.si_snr(estimates, sources).mean(-1), atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+@pytest.mark.parametrize("gamma", [0.0, 0.2])
+@pytest.mark.parametrize("assignment", CHOICES["assignment"])
+@pytest.mark.parametrize("objective", [o for o in CHOICES["objective"] if o != "conv_sep"])
+def test_every_objective_is_matched_as_asked_for_any_number_of_sources(objective, assignment,
+                                                                      gamma, n):
+    """Against loops over orders, utterance by utterance; and it can be learnt from."""
+    generator = torch.Generator().manual_seed(n)
+    sources = torch.randn(2, n, 600, generator=generator)
+    order = torch.stack([torch.randperm(n, generator=generator) for _ in range(2)])
+    noisy = sources + 0.4 * torch.randn(sources.shape, generator=generator)
+    estimates = reorder(noisy, order).requires_grad_()
+    value, permutation = objectives.score(estimates, sources, None, objective, assignment,
+                                          gamma=gamma)
+    for b in range(2):
+        pairs = torch.stack([torch.stack([objectives.METRICS[objective](
+            estimates[b:b + 1, e], sources[b:b + 1, s])[0] for s in range(n)]) for e in range(n)])
+        total = {p: sum(pairs[p[s], s] for s in range(n)).item() for p in permutations(range(n))}
+        chosen = tuple(permutation[b].tolist())
+        if assignment == "pit":
+            assert total[chosen] == pytest.approx(max(total.values()), rel=1e-4)
+        elif assignment == "fixed":
+            assert chosen == tuple(range(n))
+        others = pairs.sum().item() - total[chosen]
+        assert value[b].item() == pytest.approx((total[chosen] - gamma * others) / n, rel=2e-3,
+                                                abs=1e-4)
+        if assignment != "fixed":                      # the noise is mild: nobody can be mistaken
+            assert (order[b][list(chosen)] == torch.arange(n)).all()
+    (-value.mean()).backward()
+    assert estimates.grad.isfinite().all() and estimates.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("objective", CHOICES["objective"])

@@ -51,6 +51,18 @@ def test_the_board_is_sorted_by_any_column_and_shows_what_differs(tmp_path):
     assert "model.R" not in table and board(tmp_path / "nowhere").empty
 
 
+@pytest.mark.parametrize("junk", ["", "a,b\n1,2\n", "view,mixture_id,si_sdri\nseen,x,loud\n"])
+def test_a_measured_run_shows_what_it_gained_and_junk_does_not_stop_the_board(run, tmp_path, junk):
+    (run.folder / "result.csv").write_text(junk)
+    Run(tmp_path / "b", {"model": {"X": 2}})
+    (tmp_path / "b" / "result.csv").write_text("view,mixture_id,si_sdri\nseen,a,1.0\nseen,b,4.0\n"
+                                               "unseen,c,-2.0\n")
+    table = board(tmp_path, sort="seen SI-SNRi (dB)").set_index("run")
+    assert table.loc["b", "seen SI-SNRi (dB)"] == 2.5
+    assert table.loc["b", "unseen SI-SNRi (dB)"] == -2
+    assert table.loc["a", ["seen SI-SNRi (dB)", "unseen SI-SNRi (dB)"]].isna().all()
+
+
 def test_a_newer_versions_run_is_not_guessed_at(run):
     file = run.folder / "config.yaml"
     file.write_text(file.read_text().replace("format: 2", "format: 3"))

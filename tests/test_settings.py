@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from sep_helpers.settings import APART, SITTING, Settings, SettingsError
+from sep_helpers.settings import APART, NEWER, SITTING, Settings, SettingsError
 
 
 @pytest.mark.parametrize("values, said", [
@@ -23,6 +23,7 @@ from sep_helpers.settings import APART, SITTING, Settings, SettingsError
     ({"learning_rate": "fast"}, "learning_rate='fast' must be float"),
     ({"learning_rate": math.nan}, "learning_rate=nan must be float"),
     ({"learning_rate": -1.0}, "learning_rate=-1.0 must lie from 0"),
+    ({"gamma": 1.5}, "gamma=1.5 must lie from 0 to 1"),
     ({"ema_decay": 2.0}, "ema_decay=2.0 must lie from 0 to 1"),
     ({"max_minutes": -1.0}, "max_minutes=-1.0 must be 0 or more"),
 ])
@@ -39,8 +40,8 @@ def test_yaml_writes_small_numbers_as_text():
 def test_the_outcome_leaves_out_how_one_sitting_goes_about_it():
     a = Settings(workers=2, save_every=7, save_share=0.5, max_minutes=3)
     assert a.outcome() == Settings().outcome()
-    assert set(a.outcome()) == {
-        f.name for f in dataclasses.fields(Settings)} - {*SITTING, *APART}
+    everything = {f.name for f in dataclasses.fields(Settings)} - {*SITTING}
+    assert set(dataclasses.replace(a, gamma=0.1).outcome()) == everything - {*APART}
     assert set(Settings(objective="conv_sep", assignment="fixed").outcome()) >= set(APART)
 
 
@@ -49,3 +50,8 @@ def test_the_terms_of_conv_sep_name_the_stems():
         Settings(objective="conv_sep")
     with pytest.raises(SettingsError, match="alpha=2 must lie from 0 to 1"):
         Settings(alpha=2)
+
+
+def test_a_newer_setting_stands_in_a_config_only_where_it_is_used():
+    """So that a run from before there was such a setting can be gone on with."""
+    assert set(Settings(gamma=0.1).outcome()) - set(Settings().outcome()) == set(NEWER) == {"gamma"}

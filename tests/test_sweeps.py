@@ -5,8 +5,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+import yaml
 
-from sep_helpers import corpora, evaluation, models, sweeps, workspace
+from sep_helpers import corpora, evaluation, models, runs, sweeps
 from sep_helpers.checkpoints import CheckpointError
 
 CERTAIN = ["variant", "seed", "parameters", "steps", "val", "seen", "unseen"]   # not the seconds
@@ -29,26 +30,6 @@ def sweep():
 
 def quiet(_):
     pass
-
-
-def test_every_preset_has_its_sweep_and_every_run_its_own_network():
-    for preset in workspace.PRESETS:
-        sweep = sweeps.load("tasnet_xr", preset)
-        assert len(sweep.runs) == len(set(sweep.runs)) == len(sweep.configs) * sweep.seeds
-        told = [tuple(config.values()) for config in sweep.configs.values()]
-        assert len(set(told)) == len(told)
-
-
-def test_what_cannot_be_read_is_one_line(tmp_path):
-    with pytest.raises(sweeps.SweepError, match="no sweep for preset 'night'") as caught:
-        sweeps.load("tasnet_xr", "night")
-    assert "\n" not in str(caught.value)
-    (tmp_path / "odd.yaml").write_text("base: {name: conv_tasnet, Q: 3}\nvariants: {a: {}}\n"
-                                       "presets: {smoke: {}}")
-    with pytest.raises(models.ConfigError, match="unknown key 'Q'"):
-        sweeps.load("odd", "smoke", tmp_path)
-    with pytest.raises(sweeps.SweepError, match="make studies ONLY=odd"):
-        sweeps.stored("odd", tmp_path)
 
 
 def test_both_tables_tell_every_run(sweep, corpus, tmp_path):
@@ -99,6 +80,47 @@ def test_more_mixtures_are_measured_on_runs_that_are_done(sweep, corpus, tmp_pat
     board, mixtures = sweeps.run(more, corpus, tmp_path, tell=quiet)
     assert len(mixtures) == 2 * more.n_test and mixtures.notna().all(axis=None)
     assert (board["val"] == before["val"]).all()                  # and nothing was trained again
+
+
+def test_a_grid_trains_each_place_with_its_own_loss_and_number_of_sources(tmp_path):
+    """On categories, with floors and ceilings beside the networks."""
+    sounds, grid = corpora.embedded("sounds"), sweeps.load("mask_networks", "smoke")
+    board, mixtures = sweeps.run(grid, sounds, tmp_path, tell=quiet)
+    networks = board[board["seed"].notna()]
+    assert networks["variant"].tolist() == list(grid.configs)
+    for line in networks.to_dict("records"):
+        saved = yaml.safe_load((tmp_path / f"{line['variant'].replace(' ', '_')}_seed0"
+                                / "config.yaml").read_text())
+        assert saved["facts"] | grid.places[line["variant"]] == saved["facts"]
+        for key, value in grid.own[line["variant"]].items():
+            assert saved["training"].get(key, value) == value == line[key]
+        assert saved["data"]["n_sources"] == line["n_sources"] == int(line["sources"])
+        assert saved["data"]["in_order"] and line["model"] in models.NETWORKS
+    floors = board[board["seed"].isna()].set_index(["n_sources", "variant"])["test"]
+    for n in networks["n_sources"].unique():
+        assert floors[n, "mixture"] == 0 > floors[n, "random"]
+        assert floors[n, "wfm"] > 5
+        both = mixtures[[f"mixture, {n} sources", f"wfm, {n} sources"]].dropna()
+        assert len(both) == grid.n_test
+
+
+def test_runs_of_a_sweep_stand_in_the_board_of_runs_with_what_they_gained(sweep, corpus, tmp_path):
+    told, _ = sweeps.run(replace(sweep, seeds=1), corpus, tmp_path, tell=quiet)
+    table = runs.board(tmp_path, sort="seen SI-SNRi (dB)")
+    assert table["seen SI-SNRi (dB)"].is_monotonic_decreasing
+    for line in table.to_dict("records"):
+        row = told.set_index("variant").loc[line["run"].removesuffix("_seed0").replace("_", " ")]
+        assert line["unseen SI-SNRi (dB)"] == pytest.approx(row["unseen"], abs=2e-3)
+        assert line["parameters"] == row["parameters"]
+
+
+def test_voices_can_be_three(corpus, tmp_path):
+    smoke = sweeps.load("mask_voices", "smoke")
+    three = [variant for variant in smoke.configs if smoke.n_sources(variant) == 3]
+    assert three
+    chosen = replace(smoke, configs={v: smoke.configs[v] for v in three[:1]}, seeds=1)
+    board, mixtures = sweeps.run(chosen, corpus, tmp_path, tell=quiet)
+    assert board["n_sources"].tolist() == [3] and mixtures.notna().all(axis=None)
 
 
 def test_the_pace_is_of_a_step_of_every_variant(sweep, corpus):
