@@ -59,11 +59,6 @@ def names() -> list[str]:
     return sorted(found, key=lambda name: read(name).start is not None)
 
 
-def shipped(folder: Path = trained.SHIPPED) -> list[str]:
-    """The networks that lie in a folder, by name."""
-    return sorted(path.parent.name for path in folder.glob("*/model.safetensors"))
-
-
 def read(name: str) -> Plan:
     """The plan of that name. Raises ShippingError, or what `experiment.read` raises."""
     path = PLANS / f"{name}.yaml"

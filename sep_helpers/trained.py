@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from sep_helpers import checkpoints, models
+import pandas as pd
+
+from sep_helpers import cards, checkpoints, models
 
 SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "checkpoints"
-DEFAULT = "voice_separator"
+CARDS = SHIPPED.parent / "cards"
 
 
 class TrainedError(ValueError):
@@ -33,9 +35,28 @@ def find(what: str | Path) -> Path:
         if files:
             raise TrainedError(f"{path} holds {len(files)} networks ({files[0].name}, ...): name "
                                "one of them")
-    names = ", ".join(sorted(folder.name for folder in SHIPPED.glob("*/")))
     raise TrainedError(f"{what}: no network there: give a .safetensors file, the folder of a run, "
-                       f"or one that is shipped ({names})")
+                       f"or one that is shipped ({', '.join(shipped())})")
+
+
+def shipped(folder: Path = SHIPPED) -> list[str]:
+    """The networks that come with the course, by name."""
+    return sorted(path.parent.name for path in folder.glob("*/model.safetensors"))
+
+
+def shelf(folder: Path = SHIPPED, results: Path = CARDS) -> pd.DataFrame:
+    """The networks that come with the course, a line each: network, what it is, parameters, MB,
+    and the SI-SNRi in dB of each test that it took, from the stored result cards."""
+    found = [card for card in cards.read_all(results) if card.metric == "si_sdri"]
+    rows = []
+    for name in shipped(folder):
+        file = folder / name / "model.safetensors"
+        figures = {card.view: f"{card.mean:.1f}" for card in found
+                   if card.name.startswith(f"{name}_") and card.kind == "network"}
+        rows.append({"network": name, "what it is": models.read_card(file).get("title", ""),
+                     "parameters": f"{models.count_parameters(models.load(file)) / 1e6:.2f} M",
+                     "MB": f"{file.stat().st_size / 1e6:.1f}", **figures})
+    return pd.DataFrame(rows).fillna("")
 
 
 def load(what: str | Path):

@@ -93,6 +93,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "listening_widgets",
     "artifacts",
     "workspace",
+    "own_recording",
     "experiment",
     "shipping",
     "checks",

@@ -65,7 +65,7 @@ def test_what_is_put_away_is_the_best_epoch_in_half_with_its_papers(plans):
     heard = pd.read_csv(file.parent / "heard.csv")
     assert set(heard.split) == {"train", "val"} and len(heard) == 8 == card["recordings"]
     assert set(heard.licence) == {"CC0-1.0"}
-    assert shipping.shipped(plans / "out") == ["toy"]
+    assert trained.shipped(plans / "out") == ["toy"]
 
 
 def test_noise_and_another_networks_weights(plans):
@@ -115,7 +115,7 @@ def test_every_plan_of_the_course_can_be_read(name):
 
 
 def planned() -> list[str]:
-    return [name for name in shipping.shipped() if name in shipping.names()]
+    return [name for name in trained.shipped() if name in shipping.names()]
 
 
 @pytest.mark.parametrize("name", planned())
@@ -134,5 +134,5 @@ def test_what_is_shipped_is_what_its_plan_describes(name):
 
 
 def test_networks_are_small():
-    sizes = [os.path.getsize(trained.find(name)) for name in shipping.shipped()]
+    sizes = [os.path.getsize(trained.find(name)) for name in trained.shipped()]
     assert max(sizes) <= shipping.MOST_BYTES and sum(sizes) <= 7 * 10**6

@@ -24,7 +24,6 @@ from sep_helpers import (  # noqa: E402
     corpora,
     evaluation,
     models,
-    shipping,
     standard_views,
     trained,
     workspace,
@@ -47,7 +46,7 @@ def main() -> None:
         except corpora.CorpusError as error:
             print(f"{view_name}: left out: {error}")
             continue
-        for name in args.systems or [*BOUNDS, *shipping.shipped()]:
+        for name in args.systems or [*BOUNDS, *trained.shipped()]:
             system, title, facts = open_system(name, view_name)
             if system is None:
                 continue

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+NETWORK = "voice_separator"      # that separates where no other is named
+
 
 class CommandError(ValueError):
     """What was asked for cannot be done, in one line with the remedy."""

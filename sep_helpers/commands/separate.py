@@ -25,9 +25,10 @@ def add(commands) -> None:
     parser.add_argument("sounds", nargs="+", metavar="SOUND",
                         help="a sound file, a folder of them, or the ID of a mixture or recording "
                              "of the corpus")
-    parser.add_argument("--model", default="voice_separator",
-                        help="a .safetensors file, a run's folder, or the name of a shipped "
-                             "network (default: %(default)s)")
+    parser.add_argument("--model", default=common.NETWORK,
+                        help="the name of a network that comes with the course (`models` lists "
+                             "them), a .safetensors file, or a run's folder (default: "
+                             "%(default)s)")
     parser.add_argument("--out", type=Path, metavar="FOLDER",
                         help="where to write (default: beside each file; for an ID, here)")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there")
