@@ -29,8 +29,10 @@ def least_squares(estimates: Tensor, mixture: Tensor) -> Tensor:
 
     min |mixture - sum_i g_i e_i| over the gains g, on estimates of unit norm. A negative gain
     turns an estimate the right way up. Silence stays silent; estimates that are all but equal
-    share their part.
+    share their part. Stereo, too, (source, channel, time) and (channel, time): one gain a source.
     """
+    if mixture.dim() == 2 and estimates.shape[1:] == mixture.shape:
+        return least_squares(estimates.flatten(1), mixture.flatten()).view_as(estimates)
     e, mix = _doubles(estimates, mixture)
     e = _scaled_to(e, np.linalg.norm(e, axis=-1, keepdims=True), 1.0)
     gains = np.linalg.lstsq(e.T, mix, rcond=SAME)[0]

@@ -35,7 +35,7 @@ def si_sdr(estimates: Tensor, sources: Tensor) -> Tensor:
     check(estimates, sources)
     figure = losses.si_snr(_unit_level(estimates), _unit_level(sources))
     figure = figure.clamp(FLOOR_DB, CEILING_DB)
-    return figure.masked_fill(_silent(estimates), FLOOR_DB)
+    return figure.masked_fill(silent(estimates), FLOOR_DB)
 
 
 def si_sdr_improvement(estimates: Tensor, sources: Tensor, mixture: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def snr(estimates: Tensor, sources: Tensor) -> Tensor:
     check(estimates, sources)
     level = sources.double().square().mean(-1, keepdim=True).sqrt()
     return losses.snr(estimates.double() / level, sources.double() / level).clamp(
-        FLOOR_DB, CEILING_DB).masked_fill(_silent(estimates), FLOOR_DB)
+        FLOOR_DB, CEILING_DB).masked_fill(silent(estimates), FLOOR_DB)
 
 
 def sdr(estimates: Tensor, sources: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def sdr(estimates: Tensor, sources: Tensor) -> Tensor:
                 _numpy(sources).reshape(-1, 1, sources.shape[-1]), strict=True)
     ratios = [bss.ratios(*bss.energies(e, s, interference=False))["sdr"].item() for e, s in pairs]
     figures = torch.as_tensor(_decibels(np.array(ratios))).reshape(sources.shape[:-1])
-    return figures.masked_fill(_silent(estimates).cpu(), FLOOR_DB)
+    return figures.masked_fill(silent(estimates).cpu(), FLOOR_DB)
 
 
 def sdr_improvement(estimates: Tensor, sources: Tensor, mixture: Tensor) -> Tensor:
@@ -105,8 +105,8 @@ def pairwise_bss_eval(estimates: Tensor, sources: Tensor) -> dict[str, np.ndarra
     e, s = (_numpy(x).reshape(len(x), -1, x.shape[-1]) for x in (estimates, sources))
     channels = [bss.energies(e[:, c], s[:, c]) for c in range(s.shape[1])]
     ratios = bss.ratios(*(np.sum(parts, axis=0) for parts in zip(*channels, strict=True)))
-    silent = (e == e[..., :1]).all((1, 2))[:, None]
-    return {name: np.where(silent, FLOOR_DB, _decibels(ratio)) for name, ratio in ratios.items()}
+    mute = (e == e[..., :1]).all((1, 2))[:, None]
+    return {name: np.where(mute, FLOOR_DB, _decibels(ratio)) for name, ratio in ratios.items()}
 
 
 def join_channels(x: Tensor) -> Tensor:
@@ -116,8 +116,9 @@ def join_channels(x: Tensor) -> Tensor:
     return losses.zero_mean(x.double()).flatten(-2)
 
 
-def check(estimates: Tensor, sources: Tensor) -> None:
-    """Refuse what has no figure. Raises MetricError."""
+def check(estimates: Tensor, sources: Tensor, silent_sources: bool = False) -> None:
+    """Refuse what has no figure; silent sources only if they are not allowed. Raises MetricError.
+    """
     if estimates.shape != sources.shape:
         raise MetricError(f"estimates {tuple(estimates.shape)} and sources {tuple(sources.shape)} "
                           "differ in shape: give as many, of the same length; pad a lost tail")
@@ -125,14 +126,14 @@ def check(estimates: Tensor, sources: Tensor) -> None:
         if x.shape[-1] == 0 or not torch.isfinite(x).all():
             raise MetricError(f"the {name} {tuple(x.shape)} are empty or hold NaN or infinity: "
                               "find out where that comes from before measuring")
-    silent = _silent(sources)
-    if silent.any():
-        raise MetricError(f"source {silent.nonzero().squeeze(-1).tolist()} is silent, so nothing "
+    mute = silent(sources)
+    if mute.any() and not silent_sources:
+        raise MetricError(f"source {mute.nonzero().squeeze(-1).tolist()} is silent, so nothing "
                           "can be like it: cut the mixture where every source sounds")
 
 
-def _silent(x: Tensor) -> Tensor:
-    """(..., time) -> (...): True for zeros, or any other constant."""
+def silent(x: Tensor) -> Tensor:
+    """Is there nothing to hear? (..., time) -> (...): True for zeros, or any other constant."""
     return x.amax(-1) == x.amin(-1)
 
 
