@@ -100,8 +100,9 @@ def _samples(path: str | Path, start: int, stop: int) -> np.ndarray:
     return np.ascontiguousarray(samples.T)
 
 
-def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
-    """Write (time,) or (channel, time) as 16-bit WAV or FLAC, by the suffix, whole or not at all.
+def write(path: str | Path, waveform: Tensor, sample_rate: int, bits: int = 16) -> None:
+    """Write (time,) or (channel, time) as WAV or FLAC of 16 bits (or 24), by the suffix, whole or
+    not at all.
 
     What would clip is scaled to just under full scale, with a warning. Raises AudioError for a
     wrong shape, NaN, an unknown suffix, or a folder that cannot be written to.
@@ -123,11 +124,15 @@ def write(path: str | Path, waveform: Tensor, sample_rate: int) -> None:
         warnings.warn(f"{path}: peak {peak:.2f} would clip, scaled down to {CEILING}", stacklevel=2)
         samples = samples * np.float32(CEILING / peak)
     # rounded here, since libsndfile writes by 32767 what it reads by 32768
-    samples = (32768 * samples).round().clip(-32768, 32767).astype(np.int16)
+    if bits == 16:
+        samples = (32768 * samples).round().clip(-32768, 32767).astype(np.int16)
+    else:         # the highest 24 of 32 bits
+        samples = (2**23 * samples.astype(np.float64)).round().clip(-2**23, 2**23 - 1)
+        samples = samples.astype(np.int32) << 8
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         temporary.touch()            # Python names the reason (read-only ...), libsndfile does not
-        soundfile.write(temporary, samples.T, sample_rate, "PCM_16", format=kind)
+        soundfile.write(temporary, samples.T, sample_rate, f"PCM_{bits}", format=kind)
         os.replace(temporary, path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise AudioError(f"{path} could not be written ({error}): check folder and space") from None

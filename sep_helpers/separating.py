@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from sep_helpers import audio, course_views
+from sep_helpers import audio, course_views, song_separation
 from sep_helpers.conversion import SILENCE_DB
 from sep_helpers.corpora import Corpus
 from sep_helpers.evaluation import EvaluationError
@@ -16,9 +16,10 @@ from sep_helpers.long_audio import CHUNK, OVERLAP, separate_long
 from sep_helpers.metrics import si_sdr, si_sdr_improvement
 from sep_helpers.own_folder import SOUND_FILES
 from sep_helpers.permutation import pit, reorder
+from sep_helpers.stems import STEMS
 from sep_helpers.views import ViewError
 
-OUTPUT = re.compile(r"(.+)_source\d+\.wav")
+OUTPUT = re.compile(rf"(.+)_(?:source\d+|{'|'.join(STEMS)})\.wav")
 
 
 class SeparatingError(ValueError):
@@ -33,8 +34,11 @@ class Job:
     folder: Path            # of the outputs
     stem: str               # <stem>_source1.wav, <stem>_source2.wav ...
 
-    def outputs(self, n_sources: int) -> list[Path]:
-        return [self.folder / f"{self.stem}_source{s + 1}.wav" for s in range(n_sources)]
+    def outputs(self, names: int | list[str]) -> list[Path]:
+        """One for each name, or so many that are numbered."""
+        if isinstance(names, int):
+            names = [f"source{s + 1}" for s in range(names)]
+        return [self.folder / f"{self.stem}_{name}.wav" for name in names]
 
 
 # --- what there is to do
@@ -92,6 +96,9 @@ def separate_file(model: nn.Module, path: Path, outputs: list[Path], chunk_secon
 
     Raises AudioError, EvaluationError or MetricError, and has then written nothing.
     """
+    if song_separation.is_for_stems(model):
+        return song_separation.separate_file(model, path, outputs, min(
+            chunk_seconds, song_separation.CHUNK), on_chunk)
     samples, rate, channels = audio.probe(path)
     mixture = audio.load_any(path, model.sample_rate)
     if not len(mixture):

@@ -68,10 +68,20 @@ def load(what: str | Path):
     try:
         separator = models.build(state["config"]["model"])
         separator.load_state_dict(state["model"])
+        separator.names = names_in(state["config"].get("data"))
     except (KeyError, TypeError, RuntimeError) as error:
         raise TrainedError(f"{path}: is no run of a separator ({first_line(error)}): give the "
                            "folder of a run that `train` made") from error
     return separator.eval()
+
+
+def names_in(recipe: dict | None) -> list[str] | None:
+    """What a run's outputs are called, where its recipe puts the sources into a fixed order."""
+    recipe = recipe or {}
+    names = recipe.get("categories")
+    fixed = recipe.get("together") or recipe.get("in_order")
+    whole = isinstance(names, list) and len(names) == recipe.get("n_sources")
+    return names if fixed and whole else None
 
 
 def first_line(error: Exception) -> str:

@@ -23,6 +23,8 @@ def save(separator, path: str | Path, half: bool = False, **card) -> None:
     number = torch.float16 if half else torch.float32
     weights = {k: v.detach().cpu().to(number if v.is_floating_point() else v.dtype).contiguous()
                for k, v in separator.state_dict().items()}
+    if names := getattr(separator, "names", None):       # of its outputs, where they have some
+        card.setdefault("names", list(names))
     header = {"config": json.dumps(separator.config), "card": json.dumps(card)}
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -55,6 +57,7 @@ def load(path: str | Path):
     except RuntimeError as error:
         raise ModelFileError(f"{path}: the weights do not fit the config in its header: fetch the "
                              "file again") from error
+    separator.names = json.loads(header["card"]).get("names")
     return separator.eval()
 
 
