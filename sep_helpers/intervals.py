@@ -78,9 +78,8 @@ def interval_and_text(values, level: float = 0.95, digits: int = 1) -> dict:
     if len(values) == 0:
         return {"mean": math.nan, "low": math.nan, "high": math.nan, "text": "not measured"}
     mean, low, high = confidence_interval(values, level)
-    text = f"{mean:.{digits}f}"
-    if not math.isnan(low):
-        text += f" ({low:.{digits}f} to {high:.{digits}f})"
+    shown = [f"{round(x, digits) + 0.0:.{digits}f}" for x in (mean, low, high)]    # 0.0, not -0.0
+    text = shown[0] if math.isnan(low) else f"{shown[0]} ({shown[1]} to {shown[2]})"
     return {"mean": mean, "low": low, "high": high, "text": text}
 
 

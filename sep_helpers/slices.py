@@ -30,7 +30,8 @@ def facts(view: Sequence) -> pd.DataFrame:
     pitch_distance: semitones between the two closest of them, NaN where one has none.
     level_difference: dB between the loudest and the softest source. overlap: share of the sounding
     frames in which two or more sources sound. input_si_sdr: of the mixture, dB, mean over the
-    sources. seconds, n_sources. Mixtures that cannot be read are left out, as they have no figures.
+    sources. duration (s), n_sources. Mixtures that cannot be read are left out: they have no
+    figures either.
     """
     known = view.corpus.table.set_index("file") if hasattr(view, "corpus") else pd.DataFrame()
     rate = view.corpus.sample_rate if hasattr(view, "corpus") else 8000
@@ -131,7 +132,7 @@ def _measured(item: dict, rate: int) -> dict:
             "pitch_distance": math.nan if not steps or np.isnan(steps).any() else min(steps),
             "level_difference": float(levels.max() - levels.min()),
             "overlap": _overlap(mono, rate), "input_si_sdr": before,
-            "seconds": mono.shape[-1] / rate, "n_sources": len(mono)}
+            "duration": mono.shape[-1] / rate, "n_sources": len(mono)}
 
 
 def pitch(wave: np.ndarray, rate: int) -> float:

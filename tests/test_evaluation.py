@@ -251,3 +251,90 @@ def test_what_is_no_waveform_is_not_separated(mixture, message):
     with pytest.raises(evaluation.EvaluationError, match=message):
         evaluation.separate(tiny, mixture)
     assert evaluation.separate(tiny, torch.randn(100, dtype=torch.float64)).dtype == torch.float32
+
+
+# --- everything at once
+
+
+class View(list):
+    """Items of a corpus that knows its rate."""
+
+    corpus = SimpleNamespace(sample_rate=8000)
+
+
+def test_all_systems_on_all_views_in_one_table(capsys):
+    table = evaluation.evaluate_all(evaluation.floors_and_ceilings(), {"a": View(ITEMS[:2]),
+                                                                       "b": View(ITEMS[2:])})
+    assert table.groupby(["system", "view"], sort=False).ngroups == 2 * len(
+        evaluation.FLOORS + evaluation.CEILINGS)
+    assert table["system"].unique().tolist() == [*evaluation.FLOORS, *evaluation.CEILINGS]
+    assert capsys.readouterr().out == ""
+    shown = evaluation.overview(table)
+    assert (shown["n"] == 2).all() and (shown["failed"] == 0).all()
+    assert shown.loc[("mixture", "a"), "si_sdri"] == "0.0 (0.0 to 0.0)"
+
+
+def test_figures_that_cannot_be_measured_are_said_once_and_stay_in_the_table(capsys):
+    table = evaluation.evaluate_all({"mixture": mixture_system(), "irm": oracle_system("irm")},
+                                    {"test": View(ITEMS[:1])}, bss=False, perceptual=("pesq_wb",))
+    assert capsys.readouterr().out.count("pesq_wb") == 1
+    assert table["pesq_wb"].isna().all() and table["si_sdr"].notna().all()
+    assert table["unmeasured"].str.startswith("pesq_wb: ").all()
+    with pytest.raises(EvaluationError, match="perceptual figures need the sample rate"):
+        evaluate(mixture_system(), ITEMS, "m", perceptual=("stoi",))
+
+
+def test_a_silent_source_does_not_cost_the_mixture():
+    silent = ITEMS[1] | {"sources": ITEMS[1]["sources"] * torch.tensor([[1.0], [0.0]])}
+    table = evaluate(oracle_system("irm"), [ITEMS[0], silent], "irm", bss=False)
+    assert (table["error"] == "").all() and table["si_sdr"].isna().tolist() == [False] * 3 + [True]
+    row = summary(table, "si_sdr").iloc[0]
+    assert (row["n"], row["failed"], row["silent"]) == (2, 0, 1)
+
+
+def test_a_system_that_breaks_its_contract_in_the_middle_costs_only_what_it_breaks(capsys):
+    def cuts_the_last(mixture, sources):
+        return sources[:, :-1] if torch.equal(mixture, ITEMS[3]["mixture"]) else 0.9 * sources
+    table = evaluate(cuts_the_last, ITEMS, "cuts", bss=False)
+    assert "cuts: 1 of 4 mixtures could not be measured: mix_3: mix_3: the system gave (2, 3999)" \
+        in capsys.readouterr().out
+    assert summary(table)["n"].item() == 3
+
+
+def test_nan_from_a_system_is_a_failure_with_a_reason(capsys):
+    def breaks(mixture, sources):
+        return sources / (0 if torch.equal(mixture, ITEMS[0]["mixture"]) else 1)
+    table = evaluate(breaks, ITEMS, "nan", bss=False)
+    assert "mix_0: the estimates (2, 4000) are empty or hold NaN" in capsys.readouterr().out
+    assert summary(table, "si_sdr")["n"].item() == 3
+
+
+def test_stems_keep_their_order():
+    def swaps(mixture, sources):
+        return sources.flip(0) + 0.001 * noise(2, 4000)
+    free, kept = (evaluate(swaps, ITEMS, "s", bss=False, permute=p) for p in (True, False))
+    assert (free["si_sdr"] > 10).all() and (kept["si_sdr"] < 0).all()
+    assert kept["note"].str.contains(r"the order \[1, 0\] would be").all()
+
+
+class Stereo(nn.Module):
+    """A separator for two channels whose estimates are at a wrong level."""
+
+    channels, sample_rate = 2, 8000
+
+    def forward(self, mixture):
+        assert mixture.shape[:2] == (1, 2)
+        return torch.stack([2.0 * mixture, -0.1 * mixture.flip(2)], 1)
+
+
+def test_stereo_is_separated_and_measured():
+    sources = torch.stack([i["sources"] for i in ITEMS[:2]], 1)       # (source, channel, time)
+    it = ITEMS[0] | {"sources": sources, "mixture": sources.sum(0)}
+    estimates = separate(Stereo(), it["mixture"])
+    assert estimates.shape == sources.shape
+    rest = it["mixture"] - estimates.sum(0)
+    assert (rest * estimates).sum((1, 2)).abs().max() < 1e-4          # least squares, both channels
+    table = evaluate(Stereo(), [it], "stereo")
+    assert len(table) == 2 and table["sdr"].notna().all()
+    with pytest.raises(EvaluationError, match=r"\(4000,\) .* give one waveform \(2, time\)"):
+        separate(Stereo(), it["mixture"][0])

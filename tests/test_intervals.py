@@ -9,9 +9,12 @@ import pytest
 
 from sep_helpers.intervals import (
     confidence_interval,
+    differences,
+    overview,
     paired_difference,
     per_utterance,
     summary,
+    worst,
 )
 from sep_helpers.measuring import EvaluationError
 
@@ -100,3 +103,69 @@ def test_tables_that_do_not_compare_are_refused():
         per_utterance(pd.concat([table_of([1.0], "a"), table_of([1.0], "b")]))
 
 
+
+
+def test_counts_add_up_and_ends_of_the_scale_are_counted():
+    """n + failed is every mixture; silent sources and capped figures are told apart."""
+    table = table_of([5.0, 6.0, 7.0, math.nan]).assign(note="", si_sdr=10.0)
+    table.loc[0, ["si_sdri", "si_sdr", "note"]] = [math.nan, math.nan, "silent source: no figure"]
+    table.loc[2, "si_sdr"], table.loc[3, "si_sdr"] = 100.0, -60.0
+    row = summary(table).iloc[0]
+    assert (row["n"], row["failed"], row["silent"], row["capped"]) == (3, 1, 1, 2)
+    assert row["mean"] == pytest.approx((6.0 + 6.0 + 7.0) / 3)       # of 5 +- 1, one is silent
+
+
+def test_what_was_not_measured_is_said_not_averaged():
+    table = table_of([1.0, 2.0]).assign(note="", si_sdr=3.0, pesq_wb=math.nan,
+                                        unmeasured="pesq_wb: it takes 16000 Hz")
+    assert summary(table, "pesq_wb")["text"].item() == "not measured"
+    shown = overview(table)
+    assert shown.index.names == ["system", "view"]
+    assert shown.columns.tolist() == ["n", "failed", "silent", "capped", "si_sdr", "si_sdri",
+                                      "pesq_wb", "unmeasured"]
+    assert shown["pesq_wb"].item() == "not measured"
+    assert shown["unmeasured"].item() == "pesq_wb: it takes 16000 Hz"
+    assert shown["si_sdri"].item().startswith("1.5 (")
+    assert "unmeasured" not in overview(table.assign(unmeasured=""))
+    with pytest.raises(EvaluationError, match="no 'sdri': evaluate with bss=True"):
+        summary(table, "sdri")
+
+
+def test_a_figure_between_0_and_1_gets_two_digits_and_nothing_is_minus_zero():
+    table = table_of([0.8, 0.9]).rename(columns={"si_sdri": "stoi"})
+    assert summary(table, "stoi")["text"].item() == "0.85 (0.80 to 0.90)"
+    assert summary(table_of([-0.01, -0.01, -0.02]))["text"].item() == "0.0 (0.0 to 0.0)"
+
+
+def test_differences_are_paired_for_every_other_system_and_view():
+    a, b, c = table_of([1.0, 5.0, 9.0], "a"), table_of([2.0, 6.0, 8.0], "b"), \
+        table_of([1.0, 5.0, 9.0], "c").assign(view="other")
+    table = pd.concat([a, b, c, table_of([0.0, 0.0, 0.0], "a").assign(view="other")])
+    rows = differences(table, "a").set_index(["system", "view"])
+    assert rows.index.tolist() == [("b", "test"), ("c", "other")]
+    assert rows.loc[("b", "test"), "mean"] == pytest.approx(1 / 3)
+    assert rows.loc[("b", "test"), "wins"] == pytest.approx(2 / 3)
+    assert (rows["n"] == 3).all() and (rows["baseline"] == "a").all()
+    assert rows.loc[("c", "other"), "text"].startswith("5.00 (")
+    with pytest.raises(EvaluationError, match="no system 'z' in the table: .* one of a, b, c"):
+        differences(table, "z")
+
+
+def test_a_mixture_that_one_system_failed_on_is_in_no_pair():
+    table = pd.concat([table_of([1.0, math.nan, 3.0], "a"), table_of([2.0, 2.0, math.nan], "b")])
+    row = differences(table, "a").iloc[0]
+    assert (row["n"], row["mean"]) == (1, 1.0) and math.isnan(row["low"])
+
+
+def test_the_worst_come_first_with_what_is_known_of_them():
+    table = table_of([5.0, 1.0, math.nan, 3.0]).assign(note="", sex_pair="same sex")
+    table["speaker"] = [f"v{i}" for i in range(8)]
+    table.loc[2, "note"] = "silent estimate: -60 dB"
+    rows = worst(table, 2)
+    assert rows["mixture_id"].tolist() == ["m1", "m3"] and rows["si_sdri"].tolist() == [1.0, 3.0]
+    assert rows["speakers"].tolist() == ["v2, v3", "v6, v7"]
+    assert rows["note"].tolist() == ["silent estimate: -60 dB", ""]
+    assert rows.columns.tolist() == ["mixture_id", "si_sdri", "speakers", "note", "sex_pair"]
+    assert len(worst(table, 10)) == 3
+    with pytest.raises(EvaluationError, match="several systems"):
+        worst(pd.concat([table, table.assign(system="b")]))
