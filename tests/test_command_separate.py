@@ -71,3 +71,56 @@ def test_a_missing_model_is_one_line(tmp_path, capsys):
     assert main(["separate", "x.wav", "--model", str(tmp_path / "none")]) == 1
     said = capsys.readouterr().err
     assert said.startswith("separate: ") and said.count("\n") == 1
+
+
+# --- songs, by a network whose outputs have names
+
+@pytest.fixture
+def stem_model(tmp_path):
+    torch.manual_seed(0)
+    network = models.build(models.complete({"name": "unet", "depth": 2, "width": 2, "n_fft": 64,
+                                            "hop": 16, "n_sources": 4, "channels": 2}))
+    network.names = ["vocals", "drums", "bass", "other"]
+    models.save(network, tmp_path / "music.safetensors")
+    return ["--model", str(tmp_path / "music.safetensors")]
+
+
+def test_a_song_gets_its_stems_and_their_pictures(tmp_path, stem_model, capsys):
+    song = make_sound(tmp_path / "in" / "song.wav", 44101, 22050, channels=2)
+    assert main(["separate", str(song), *stem_model, "--plot"]) == 0
+    said = capsys.readouterr().out
+    assert "song_vocals.wav ... song_other.wav" in said and "drawn in song_spectrograms.png" in said
+    names = {path.name for path in song.parent.iterdir()}
+    stems = [f"song_{name}.wav" for name in ("vocals", "drums", "bass", "other")]
+    assert names == {"song.wav", *stems, "song_spectrograms.png", "song_masks.png"}
+    total = sum(soundfile.read(song.with_name(name))[0] for name in stems)
+    original, _ = soundfile.read(song)
+    assert ((total - original) ** 2).sum() < 1e-8 * (original**2).sum()
+    assert song.with_name("song_masks.png").stat().st_size > 10_000
+    # a folder with outputs of before has one song still
+    assert main(["separate", str(song.parent), *stem_model]) == 0
+    assert capsys.readouterr().out.count("left alone") == 1
+
+
+def test_songs_that_cannot_be_separated_are_one_line_each(tmp_path, stem_model, capsys,
+                                                          monkeypatch):
+    cinema = make_sound(tmp_path / "cinema.wav", channels=6)
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"no film")
+    monkeypatch.setenv("PATH", "")
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["separate", str(cinema), str(film), "unseen_00001", *stem_model, *out]) == 1
+    said = [line for line in capsys.readouterr().out.splitlines() if "not separated" in line]
+    assert len(said) == 3
+    assert "cinema.wav has 6 channels: mix it down" in said[0]
+    assert "film.mp4 takes ffmpeg" in said[1] and "network is for songs" in said[2]
+    assert not (tmp_path / "out").exists()
+    low = make_sound(tmp_path / "low.wav", 4000, 4000)
+    assert main(["separate", str(low), *stem_model, *out]) == 0
+    assert "4000 Hz: the network was trained on 8000" in capsys.readouterr().out
+
+
+def test_voices_are_drawn_too(tmp_path, model, capsys):
+    talk = make_sound(tmp_path / "talk.wav")
+    assert main(["separate", str(talk), *model, "--plot"]) == 0
+    assert (tmp_path / "talk_masks.png").exists()

@@ -91,6 +91,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "plots_corpus",
     "plots_mixtures",
     "plots",
+    "separation_pictures",
     "progress",
     "player",
     "stem_player",

@@ -9,6 +9,8 @@ EXAMPLES = """
 python -m sep_helpers separate talk.mp3
 # every recording below a folder, by a network of your own, into another folder
 python -m sep_helpers separate recordings --model work/runs/mine --out separated
+# a song, by a network trained on stems: song_vocals.wav, song_drums.wav ..., and pictures
+python -m sep_helpers separate song.wav --model work/runs/music --plot
 # a test mixture by its ID: the mixture itself is written, too, and the gain is printed
 python -m sep_helpers separate unseen_00007 --out listen
 """
@@ -18,10 +20,10 @@ def add(commands) -> None:
     """Add the command's parser."""
     parser = common.parser(
         commands, "separate", "recordings -> one WAV file a voice",
-        "Separate recordings of any length, rate and number of channels. Each becomes 16-bit WAV "
-        "files\nof exactly its own length and rate. A file that cannot be used is named, the "
-        "others go on, and\nthe exit code is 1. Nothing that is there is written over without "
-        "--overwrite.", EXAMPLES)
+        "Separate recordings of any length and rate. Each becomes WAV files of exactly its own "
+        "length and\nrate: 16 bits a voice, 24 a stem of a song, so that they add up to it. A file "
+        "that cannot be\nused is named, the others go on, and the exit code is 1. Nothing that is "
+        "there is written over\nwithout --overwrite.", EXAMPLES)
     parser.add_argument("sounds", nargs="+", metavar="SOUND",
                         help="a sound file, a folder of them, or the ID of a mixture or recording "
                              "of the corpus")
@@ -32,6 +34,8 @@ def add(commands) -> None:
     parser.add_argument("--out", type=Path, metavar="FOLDER",
                         help="where to write (default: beside each file; for an ID, here)")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there")
+    parser.add_argument("--plot", action="store_true",
+                        help="draw the outputs' spectrograms and masks, as PNG files beside them")
     parser.add_argument("--chunk", type=float, metavar="SECONDS", default=30.0,
                         help="separate longer recordings in chunks of this length, stitched "
                              "without swapping voices (default: %(default)g)")
@@ -71,9 +75,10 @@ def run(args) -> int:
 
 def _one(model, job, args) -> list[str]:
     """Separate one mixture; the lines to print about it."""
-    from sep_helpers import separating
+    from sep_helpers import separating, song_separation
 
-    outputs = job.outputs(model.n_sources)
+    names = song_separation.names_of(model)
+    outputs = job.outputs(names)
     there = [path for path in outputs if path.exists()]
     if there and not args.overwrite:
         return [f"{job.sound}: {there[0]} is there already, left alone (--overwrite replaces it)"]
@@ -86,6 +91,11 @@ def _one(model, job, args) -> list[str]:
                 bar.total, bar.n = total, done
                 bar.refresh()
             notes = separating.separate_file(model, job.sound, outputs, args.chunk, on_chunk)
+    if args.plot:
+        from sep_helpers import separation_pictures
+
+        pictures = separation_pictures.draw(outputs, names, job.stem)
+        notes.append(f"drawn in {' and '.join(path.name for path in pictures)}")
     replaced = ", replaced" if there else ""
     return [f"{job.sound} -> {outputs[0]} ... {outputs[-1].name}{replaced}",
             *(f"  {note}" for note in notes)]
