@@ -25,6 +25,13 @@ def all_permutations(n: int) -> Tensor:
     return torch.tensor(list(permutations(range(n))))
 
 
+@lru_cache
+def _candidates(n: int) -> tuple[Tensor, Tensor]:
+    """All permutations (n!, source), and where in a flat (estimate, source) their scores lie."""
+    candidates = all_permutations(n)
+    return candidates, candidates * n + torch.arange(n)
+
+
 def pairwise(
     estimates: Tensor, sources: Tensor, metric: Metric = si_snr, lengths: Tensor | None = None
 ) -> Tensor:
@@ -46,8 +53,8 @@ def best_permutation(scores: Tensor) -> Tensor:
     if n > ENUMERATE_UP_TO:
         rows = [linear_sum_assignment(s, maximize=True) for s in scores.detach().mT.cpu().numpy()]
         return torch.stack([torch.as_tensor(columns) for _, columns in rows]).to(scores.device)
-    candidates = all_permutations(n).to(scores.device)                       # (n!, source)
-    totals = scores[:, candidates, torch.arange(n)].sum(-1)                  # (batch, n!)
+    candidates, cells = (table.to(scores.device) for table in _candidates(n))
+    totals = scores.flatten(1)[:, cells].sum(-1)                             # (batch, n!)
     return candidates[totals.argmax(-1)]
 
 
@@ -112,7 +119,7 @@ def pit(
     """
     _refuse_other_shapes(estimates, sources)
     plain = _is_plain(estimates) and not sources.requires_grad
-    if metric is si_snr and plain and estimates.dim() == 3:
+    if metric is si_snr and plain and estimates.dim() == 3 and estimates.dtype == sources.dtype:
         return pit_si_snr(estimates, sources, best_permutation, lengths)     # the same, faster
     with torch.no_grad():
         permutation = best_permutation(pairwise(estimates, sources, metric, lengths))
@@ -131,4 +138,5 @@ def _refuse_other_shapes(estimates: Tensor, sources: Tensor) -> None:
 def _is_plain(x: Tensor) -> bool:
     """On a CPU, in 32 or 64 bits: elsewhere a matrix product may round its inputs (TF32, half)."""
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) \
-        and not torch.is_autocast_enabled("cpu")
+        and not torch.is_autocast_enabled("cpu") \
+        and torch.get_float32_matmul_precision() == "highest"
