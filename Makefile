@@ -75,5 +75,5 @@ endef
 .venv/installed-tests: tests/requirements.txt tests/requirements-optional.txt .venv/installed
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tests/requirements.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tests/requirements-optional.txt || \
-	  echo "the optional peers could not be installed (no C compiler?): their tests will skip"
+	  echo "pesq could not be installed (no C compiler?): its tests will skip"
 	@touch $@

@@ -108,7 +108,7 @@ def test_equals_mir_eval_on_real_voices(n):
 
 def test_equals_fast_bss_eval():
     fast = pytest.importorskip("fast_bss_eval", reason="fast_bss_eval is not installed: a peer "
-                               "for the bench, see tests/requirements.txt")
+                               "for the bench, see tests/requirements-peers.txt")
     estimates, sources = golden(4)
     *figures, order = fast.bss_eval_sources(sources, estimates, compute_permutation=True)
     found = ours(estimates, sources, permute=True)

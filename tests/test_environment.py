@@ -123,7 +123,8 @@ def test_an_unknown_bench_or_study_is_named_with_the_choices(tree, target):
     venv = tree / ".venv"
     write_script(venv / "bin/python", f'exec "{sys.executable}" "$@"')
     (tree / "tests").mkdir(exist_ok=True)
-    (tree / "tests/requirements.txt").write_text("")
+    for name in ("requirements.txt", "requirements-optional.txt"):
+        (tree / "tests" / name).write_text("")
     for stamp in ("installed", "installed-tests"):
         (venv / stamp).write_text("")
     assert make(target, "ONLY=pit", cwd=tree).stdout == "ran pit\n"
@@ -171,10 +172,10 @@ def colab(tmp_path):
     course.mkdir()
     for name in ("colab_setup.sh", "pyproject.toml"):
         shutil.copy(ROOT / name, course)
-    others = needed() - {"mir_eval", "torch", "numpy", "scipy"}
+    others = needed() - {"pyroomacoustics", "torch", "numpy", "scipy"}
     state.write_text(INSTALLED + "".join(f"{name}==1.0\n" for name in sorted(others)))
 
-    def run(effect='echo "mir_eval==0.8.2" >> "$STATE"', gpu=False):
+    def run(effect='echo "pyroomacoustics==0.10.1" >> "$STATE"', gpu=False):
         write_script(tmp_path / "bin/python3",
                      FAKE_PIP.replace("{effect}", effect).replace("{python}", sys.executable))
         write_script(tmp_path / "bin/nvidia-smi", "echo GPU 0: Tesla T4" if gpu else "exit 9")
@@ -194,7 +195,7 @@ def colab(tmp_path):
 def test_only_what_is_missing_is_installed_under_constraints(colab):
     done = colab()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert Path(f"{colab.state}.asked").read_text() == "mir_eval<0.9\n"
+    assert Path(f"{colab.state}.asked").read_text() == "pyroomacoustics\n"
     constraints = Path(f"{colab.state}.constraints").read_text()
     assert "torch==2.11.0+cu128\n" in constraints and "numpy==2.1.3\n" in constraints
     shown = re.sub(r" +", " ", done.stdout)
@@ -211,7 +212,8 @@ def test_a_second_time_nothing_is_installed(colab):
 
 
 def test_a_changed_torch_is_one_clear_failure(colab):
-    done = colab('sed -i "s/^numpy==.*/numpy==2.4.6/" "$STATE"; echo "mir_eval==0.8.2" >> "$STATE"')
+    done = colab('sed -i "s/^numpy==.*/numpy==2.4.6/" "$STATE"; '
+                 'echo "pyroomacoustics==0.10.1" >> "$STATE"')
     assert done.returncode != 0
     assert done.stdout.splitlines()[-1] == (
         "colab_setup: the runtime's own packages changed (numpy==2.1.3 ): restart the runtime from "
@@ -222,7 +224,7 @@ def test_without_a_network_the_last_line_says_what_to_do(colab):
     done = colab("echo 'ERROR: no matching distribution'; exit 1")
     assert done.returncode != 0
     assert done.stdout.splitlines()[-1] == (
-        "colab_setup: pip could not install mir_eval<0.9: is the runtime online? Run this cell "
+        "colab_setup: pip could not install pyroomacoustics: is the runtime online? Run this cell "
         "again")
 
 

@@ -38,7 +38,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 needed = {"torch": "networks", "numpy": "numbers", "pandas": "tables", "matplotlib": "pictures",
           "soundfile": "sound files", "soxr": "sample rates", "librosa": "features",
-          "mir_eval": "evaluation", "safetensors": "models", "ipywidgets": "sliders"}
+          "safetensors": "models", "ipywidgets": "sliders"}
 missing = []
 for package, purpose in needed.items():
     try:

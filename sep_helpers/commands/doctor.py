@@ -18,7 +18,7 @@ python -m sep_helpers doctor
 python -m sep_helpers doctor && python -m sep_helpers train config.yaml
 """
 NEEDED = ("torch", "numpy", "scipy", "pandas", "matplotlib", "librosa", "soundfile", "soxr",
-          "PyYAML", "safetensors", "tqdm", "mir_eval")
+          "PyYAML", "safetensors", "tqdm")
 OPTIONAL = {"accelerate": "training on several devices", "tensorboard": "event logs",
             "optuna": "search", "torchaudio": "its Conv-TasNet as a peer",
             "ipywidgets": "sliders in the notebooks", "jupyterlab": "make lab", "pesq": "PESQ",

@@ -38,7 +38,7 @@ def main() -> None:
     try:
         from fast_bss_eval import bss_eval_sources as exact
     except ImportError:
-        print("fast_bss_eval is not installed: see tests/requirements-optional.txt")
+        print("fast_bss_eval is not installed: see tests/requirements-peers.txt")
         return
     by_number = {n: ratios(n, exact) for n in (2, 3, 5)}
     report("bss_eval_fast", by_number[2], "fast_bss_eval, exact", 1,
