@@ -41,7 +41,25 @@ def measure(model: nn.Module, view: Dataset, batch: int = 8, device="cpu", accel
 
 def _with_places(items: list[dict]) -> tuple[list[int], dict]:
     """Where in the list the mixtures that could be read stand, and their batch."""
-    return [place for place, item in enumerate(items) if "fault" not in item], collate(items)
+    return [place for place, item in enumerate(items) if "fault" not in item], sound(items)
+
+
+def sound(items: list[dict]) -> dict:
+    """`collate`, for networks: a batch with NaN or infinite samples would spoil all weights at once.
+
+    Raises ViewError with the names of the mixtures that have them, before any network sees them.
+    """
+    batch = collate(items)
+    wrong = [name for name, *waves in zip(batch["id"], batch["mixture"], batch["sources"],
+                                          strict=True) if not all(map(_is_finite, waves))]
+    if wrong:
+        raise ViewError(f"mixtures {', '.join(wrong)}: NaN or infinite samples, in the mixture or in "
+                        "a source; leave them out of the view, or mend what made them")
+    return batch
+
+
+def _is_finite(x: Tensor) -> bool:
+    return bool(x.sum().isfinite() or x.isfinite().all())     # the sum is faster, and may overflow
 
 
 def validate(model: nn.Module, view: Dataset, batch: int = 8, device="cpu") -> float:
@@ -60,6 +78,6 @@ def batches(epoch: Dataset, settings: Settings, first: int = 0, accelerator=None
     numbers = [range(start, start + settings.batch)[part] for start in range(
         first * settings.batch, len(epoch) // settings.batch * settings.batch, settings.batch)]
     on_gpu = accelerator is not None and accelerator.device.type == "cuda"
-    return DataLoader(epoch, batch_sampler=numbers, collate_fn=collate, pin_memory=on_gpu,
+    return DataLoader(epoch, batch_sampler=numbers, collate_fn=sound, pin_memory=on_gpu,
                       num_workers=settings.workers,
                       generator=torch.Generator().manual_seed(settings.seed))

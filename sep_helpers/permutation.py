@@ -51,7 +51,8 @@ def best_permutation(scores: Tensor) -> Tensor:
     """
     n = scores.shape[-1]
     if n > ENUMERATE_UP_TO:
-        rows = [linear_sum_assignment(s, maximize=True) for s in scores.detach().mT.cpu().numpy()]
+        finite = scores.detach().nan_to_num(-1e30, 1e30, -1e30)     # NaN: the value tells, not this
+        rows = [linear_sum_assignment(s, maximize=True) for s in finite.mT.cpu().numpy()]
         return torch.stack([torch.as_tensor(columns) for _, columns in rows]).to(scores.device)
     candidates, cells = (table.to(scores.device) for table in _candidates(n))
     totals = scores.flatten(1)[:, cells].sum(-1)                             # (batch, n!)

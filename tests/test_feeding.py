@@ -93,6 +93,35 @@ def test_mixtures_left_out_do_not_shift_the_others(data, monkeypatch):
     assert torch.allclose(torch.stack([v for _, v, _ in given]), whole[[2, 1, 3]], atol=1e-4)
 
 
+class Spoilt(torch.utils.data.Dataset):
+    """A view in which one mixture has samples that are no numbers."""
+
+    def __init__(self, view, which, what="mixture", value=torch.nan):
+        self.view, self.which, self.what, self.value = view, which, what, value
+
+    def __len__(self):
+        return len(self.view)
+
+    def __getitem__(self, i):
+        item = dict(self.view[i])
+        if i == self.which:
+            item[self.what] = item[self.what].clone()
+            item[self.what][..., 5] = self.value
+        return item
+
+
+@pytest.mark.parametrize("what", ["mixture", "sources"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_samples_that_are_no_numbers_are_named_before_a_network_sees_them(data, what, value):
+    spoilt = Spoilt(data[1].epoch(0), 3, what, value)
+    loader = iter(batches(spoilt, Settings(batch=2)))
+    assert next(loader)["id"] == ["train_00000", "train_00001"]
+    with pytest.raises(ViewError, match="^mixtures train_00003: NaN or infinite samples, in the mix"):
+        next(loader)
+    with pytest.raises(ViewError, match="mixtures val_00003: NaN"):
+        measure(data[0], Spoilt(data[2], 3, what, value))
+
+
 def test_an_empty_view_is_refused(data):
     with pytest.raises(ViewError, match="holds no mixtures"):
         measure(data[0], torch.utils.data.Subset(data[2], []))

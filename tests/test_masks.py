@@ -94,15 +94,16 @@ def test_binary_mask_agrees_with_pairwise_comparison():
 
 
 @pytest.mark.parametrize("name", masks.MASKS)
-@pytest.mark.parametrize("silent", [[0], [0, 1], [0, 1, 2]])
-def test_silent_sources_stay_silent_and_nothing_is_nan(name, silent):
-    sources = voices(3)
+@pytest.mark.parametrize("n, silent", [(2, [1]), (3, [0]), (3, [0, 1]), (3, [0, 1, 2]),
+                                       (5, [1, 4])])
+def test_silent_sources_stay_silent_and_nothing_is_nan(name, n, silent):
+    sources = voices(n)
     sources[silent] = 0
     estimates = masks.oracle(name, sources.sum(0), sources)
     assert torch.isfinite(estimates).all()
     if name != "random":
         assert estimates[silent].abs().max() == 0
-    audible = [i for i in range(3) if i not in silent]
+    audible = [i for i in range(n) if i not in silent]
     if name not in ("random",) and len(audible) == 1:       # alone, a source is the mixture
         assert torch.allclose(estimates[audible], sources[audible], atol=1e-6)
 
@@ -136,6 +137,18 @@ def test_batches_are_separated_one_by_one():
             assert torch.allclose(together[1], alone, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", masks.MASKS)
+@pytest.mark.parametrize("length", [1, 2, 100, 1001])
+def test_signals_shorter_than_the_window_and_of_odd_length(name, length):
+    for dtype in (torch.float32, torch.float64):
+        sources = voices(3, 1001)[:, :length].to(dtype) + 0.01
+        estimates = masks.oracle(name, sources.sum(0), sources)
+        assert estimates.shape == sources.shape and estimates.dtype == dtype
+        assert estimates.isfinite().all()
+        if name == "cirm":
+            assert torch.allclose(estimates, sources, atol=1e-5)
+
+
 def test_random_masks_come_from_the_seed_alone():
     S, _ = spectra()
     assert torch.equal(masks.random(S, seed=3), masks.random(S, seed=3))
@@ -155,6 +168,7 @@ def test_estimates_add_up_to_the_mixture():
     (lambda: masks.oracle("irm", torch.ones(8), torch.ones(2, 9)), "do not fit the mixture"),
     (lambda: masks.apply(torch.ones(2, 5, 7), torch.ones(5, 6)), r"\(2, 5, 7\).*\(5, 6\)"),
     (lambda: masks.apply(torch.ones(5, 7), torch.ones(5, 7)), "do not fit"),
+    (lambda: masks.oracle("irm", *torch.ones(3, 9).long().split((1, 2))), "do not fit"),
     (lambda: masks.psm(torch.ones(3, 2, 5, 7), torch.ones(2, 5, 7)), "do not fit"),
 ])
 def test_what_does_not_fit_is_refused(call, message):

@@ -62,6 +62,18 @@ def test_the_hungarian_method_equals_enumeration(monkeypatch):
     assert torch.equal(best_permutation(scores), enumerated)
 
 
+@pytest.mark.parametrize("n", [2, 5, 6])
+def test_nan_in_one_utterance_is_its_own_affair(n):
+    sources, estimates, answer, _ = noisy_and_shuffled(n)
+    expected, _ = pit(estimates, sources)
+    estimates[2, 1, 7] = torch.nan
+    value, permutation = pit(estimates, sources)
+    assert value.isfinite().tolist() == [True, True, False, True]
+    whole = [0, 1, 3]
+    assert torch.allclose(value[whole], expected[whole])
+    assert torch.equal(permutation[whole], answer[whole])
+
+
 def test_pairwise_rows_are_estimates():
     sources, _, _, noisy = noisy_and_shuffled(2)
     scores = pairwise(noisy, sources)

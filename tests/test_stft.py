@@ -30,6 +30,31 @@ def test_round_trip_is_exact_for_every_length(window, n_fft, hop):
         assert (again - x).abs().max() < 1e-6, length
 
 
+@pytest.mark.parametrize("window", WINDOWS)
+def test_every_hop_is_either_exact_or_refused(window):
+    x, refused = noise(3, 700), set()
+    for n_fft in (2, 6, 64, 130):
+        for hop in range(1, n_fft + 3):
+            try:
+                again = istft(stft(x, n_fft, hop, window), 700, n_fft, hop, window)
+            except STFTError:
+                refused.add((n_fft, hop))
+            else:
+                assert (again - x).abs().max() < 1e-6, (n_fft, hop)
+    assert {(n, h) for n in (6, 64, 130) for h in (n + 1, n + 2)} <= refused       # gaps
+    assert not any(hop <= n_fft // 2 for n_fft, hop in refused if n_fft > 2)
+
+
+def test_silence_and_nan_stay_where_they_are():
+    assert not stft(torch.zeros(1001)).any() and not istft(stft(torch.zeros(1001)), 1001).any()
+    x = noise(2, 1001)
+    x[0, 700] = torch.nan
+    X = stft(x)
+    spoilt = X.isnan().any(1)
+    assert not spoilt[1].any() and spoilt[0].nonzero().flatten().tolist() == [9, 10, 11, 12]
+    assert istft(X, 1001)[0, :448].isfinite().all()
+
+
 def test_round_trip_in_double_precision():
     x = noise(4000, dtype=torch.float64)
     assert (istft(stft(x), 4000) - x).abs().max() < 1e-14
@@ -54,6 +79,8 @@ def test_equals_librosa(length):
     ours = stft(x).numpy()
     assert ours.shape[-1] - theirs.shape[-1] == (length % 64 > 0)      # the frame over the tail
     np.testing.assert_allclose(ours[:, : theirs.shape[-1]], theirs, atol=2e-5)
+    back = librosa.istft(ours, n_fft=256, hop_length=64, window="hann", length=length)
+    np.testing.assert_allclose(istft(torch.from_numpy(ours), length), back, atol=1e-6)
 
 
 def test_equals_torchaudio():
@@ -131,6 +158,15 @@ def test_a_window_first_made_in_inference_mode_serves_training():
     (lambda: stft(noise(100), hop=256), "hann of 256 with hop 256 cannot be inverted.*hop of 128"),
     (lambda: stft(noise(100), hop=300, window="boxcar"), "cannot be inverted"),
     (lambda: stft(noise(100), n_fft=255), "n_fft has to be even"),
+    (lambda: stft(noise(100), hop=64.0), "hop 64.0: .*whole numbers of samples"),
+    (lambda: stft(noise(100).mul(9).to(torch.int16)), r"torch.int16 \(100,\) .*x.float\(\), .*32768"),
+    (lambda: stft(noise(100) + 0j), "complex64 .* cannot be analysed: give real samples"),
+    (lambda: stft(noise(100) > 0), "torch.bool .* cannot be analysed"),
+    (lambda: stft(noise(100).half()), "float16 .* cannot be analysed: .*x.float"),
+    (lambda: stft(noise(100).numpy()), "a ndarray is no waveform: .*torch.from_numpy"),
+    (lambda: stft(torch.tensor(1.0)), r"torch.float32 \(\) is no waveform"),
+    (lambda: istft(stft(noise(100)).abs(), 100), r"torch.float32 \(129, 3\) is no complex.*polar"),
+    (lambda: istft(stft(noise(100))[:, 0], 100), "is no complex spectrogram"),
     (lambda: stft(noise(100), hop=0), "hop at least 1"),
     (lambda: stft(noise(2, 0)), "empty"),
     (lambda: istft(stft(noise(1000)), 1000, n_fft=512), "129 frequencies .* n_fft 256"),

@@ -15,10 +15,12 @@ import torch
 from toy_training import MODEL, assert_same_run, setting, tones
 
 from sep_helpers import checkpoints
-from sep_helpers.models import build
+from sep_helpers.models import build, complete
 from sep_helpers.training import Settings, Trainer, TrainingError, fit, validate, warmup_then_cosine
+from sep_helpers.views import ViewError
 
 SETTINGS = Settings(epochs=3, batch=2, learning_rate=1e-2, warmup=2, save_every=2, save_share=1.0)
+GAB = {"name": "gab", "channels": 2, "hidden": 4, "dense": 4, "n_fft": 64, "hop": 32}
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -140,6 +142,39 @@ def test_a_loss_that_is_not_finite_names_the_mixtures_and_keeps_the_last_state(
         fit(model, *data, SETTINGS, tmp_path / "run", on_step=poison)
     saved = checkpoints.load(tmp_path / "run" / "last.pt")
     assert saved["step"] == 2 and all(v.isfinite().all() for v in saved["model"].values())
+
+
+def test_nan_in_a_batch_is_named_and_spoils_neither_the_network_nor_the_run(
+    corpus_folder, tmp_path, monkeypatch
+):
+    """A network with batch norm, whose running statistics one forward pass would spoil."""
+    def spoil(epoch, index):
+        item = whole(epoch, index)
+        if index == 6:
+            item["sources"][0, 10] = math.nan
+        return item
+
+    _, train_view, val_view = setting(corpus_folder)
+    model = build(complete(GAB))
+    whole = type(train_view.epoch(0)).__getitem__
+    monkeypatch.setattr(type(train_view.epoch(0)), "__getitem__", spoil)
+    with pytest.raises(ViewError, match="mixtures train_00006: NaN or infinite samples"):
+        fit(model, train_view, val_view, SETTINGS, tmp_path / "run")
+    saved = checkpoints.load(tmp_path / "run" / "last.pt")
+    assert saved["step"] == 2
+    for state in (model.state_dict(), saved["model"]):
+        assert all(v.isfinite().all() for v in state.values())
+    monkeypatch.undo()                                   # mended, the run goes on where it stood
+    model = build(complete(GAB))
+    assert len(fit(model, train_view, val_view, SETTINGS, tmp_path / "run")) == SETTINGS.epochs
+
+
+def test_a_network_for_another_number_of_sources_is_one_line(corpus_folder, tmp_path):
+    model, *data = setting(corpus_folder)
+    three = build({**MODEL, "n_sources": 3})
+    with pytest.raises(ValueError, match=r"n_sources") as error:
+        fit(three, *data, SETTINGS, tmp_path / "run")
+    assert "\n" not in str(error.value)
 
 
 def test_nothing_to_train_is_said(corpus_folder, tmp_path):
