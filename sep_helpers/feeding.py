@@ -45,7 +45,7 @@ def _with_places(items: list[dict]) -> tuple[list[int], dict]:
 
 
 def sound(items: list[dict]) -> dict:
-    """`collate`, for networks: a batch with NaN or infinite samples would spoil all weights at once.
+    """`collate`, for networks: a batch with NaN or infinite samples would spoil every weight.
 
     Raises ViewError with the names of the mixtures that have them, before any network sees them.
     """
@@ -53,8 +53,8 @@ def sound(items: list[dict]) -> dict:
     wrong = [name for name, *waves in zip(batch["id"], batch["mixture"], batch["sources"],
                                           strict=True) if not all(map(_is_finite, waves))]
     if wrong:
-        raise ViewError(f"mixtures {', '.join(wrong)}: NaN or infinite samples, in the mixture or in "
-                        "a source; leave them out of the view, or mend what made them")
+        raise ViewError(f"mixtures {', '.join(wrong)}: NaN or infinite samples, in the mixture or "
+                        "in a source; leave them out of the view, or mend what made them")
     return batch
 
 

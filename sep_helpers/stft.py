@@ -52,8 +52,8 @@ def istft(
     """
     check_overlap(window, n_fft, hop)
     if not isinstance(X, Tensor) or not X.is_complex() or X.dim() < 2:
-        raise STFTError(f"{_described(X)} is no complex spectrogram (..., freq, frame): sizes need a "
-                        "phase, as in torch.polar(sizes, Y.angle())")
+        raise STFTError(f"{_described(X)} is no complex spectrogram (..., freq, frame): sizes need "
+                        "a phase, as in torch.polar(sizes, Y.angle())")
     freqs, frames = X.shape[-2:]
     if freqs != n_fft // 2 + 1:
         raise STFTError(f"{freqs} frequencies do not belong to n_fft {n_fft}: "
