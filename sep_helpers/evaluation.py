@@ -1,7 +1,7 @@
 """From a system and a view to a table of figures; what they are worth is said by `intervals`.
 
 A system is either a separator (see `separate`) or a function (mixture, sources) -> estimates, which
-may peek at the sources, as the oracles of `systems` do.
+may peek at the sources, as the oracles of `systems` do, or a folder of estimates (`Recorded`).
 """
 
 import sys
@@ -30,6 +30,7 @@ from sep_helpers.metrics import MetricError
 from sep_helpers.systems import (  # noqa: F401
     CEILINGS,
     FLOORS,
+    Recorded,
     System,
     floors_and_ceilings,
     mixture_system,
@@ -117,8 +118,9 @@ def evaluate_all(
             _refuse_wrong_rate(system, view)
     plans = {name: _what_is_asked(view, bss, perceptual, permute) for name, view in views.items()}
     tables, said = [], []
-    with tqdm(total=len(systems) * sum(map(len, views.values())), unit=" mixtures", delay=2,
-              leave=False, file=sys.stdout) as bar:
+    total = len(systems) * sum(map(len, views.values()))
+    with tqdm(total=total, unit=" mixtures", delay=2, mininterval=0.5, leave=False,
+              file=sys.stdout) as bar:
         for name, system in systems.items():
             for view_name, view in views.items():
                 asked, unmeasured = plans[view_name]
@@ -179,6 +181,8 @@ def _measure(system: nn.Module | System, item: dict, asked: Asked) -> list[dict]
     started = time.perf_counter()
     if isinstance(system, nn.Module):
         estimates = separate(system, mixture)
+    elif isinstance(system, Recorded):
+        estimates = system.of(item)
     else:
         estimates = system(mixture, sources)
     seconds = time.perf_counter() - started
@@ -197,8 +201,8 @@ def _name_of(view: Sequence, index: int) -> str:
 
 
 def _refuse_wrong_rate(system: nn.Module | System, view: Sequence) -> None:
-    if isinstance(system, nn.Module) and hasattr(view, "corpus"):
+    if isinstance(system, nn.Module | Recorded) and hasattr(view, "corpus"):
         ours, theirs = system.sample_rate, view.corpus.sample_rate
         if ours != theirs:
-            raise EvaluationError(f"a separator for {ours} Hz on a view of {theirs} Hz: open the "
+            raise EvaluationError(f"estimates at {ours} Hz on a view of {theirs} Hz: open the "
                                   f"corpus with sample_rate={ours}")

@@ -13,7 +13,9 @@ from torch import Tensor
 from sep_helpers.plots_style import COLOURS, GREY, LINESTYLES, SIGNED, figure
 
 METRICS = {"si_sdr": "SI-SDR (dB)", "si_sdri": "SI-SDR improvement (dB)",
-           "sdr": "SDR (dB)", "sdri": "SDR improvement (dB)"}
+           "sdr": "SDR (dB)", "sdri": "SDR improvement (dB)", "snr": "SNR (dB)",
+           "sir": "SIR (dB)", "sar": "SAR (dB)", "stoi": "STOI", "estoi": "extended STOI",
+           "pesq_nb": "PESQ, narrow band (MOS)", "pesq_wb": "PESQ, wide band (MOS)"}
 MARKERS = "osD^vPX"
 LOOKS = {"system": {"color": COLOURS[0]}, "floor": {"color": GREY},
          "oracle": {"facecolor": "white", "edgecolor": COLOURS[4], "hatch": "///"}}

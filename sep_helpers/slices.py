@@ -61,7 +61,7 @@ def binned(values: pd.Series, edges: Sequence[float] | None = None) -> pd.Series
     Without edges they are cut in two at their median. The result is an ordered category, so that
     tables and pictures keep the order.
     """
-    edges = sorted(edges) if edges is not None else [values.median()]
+    edges = sorted(edges) if edges is not None else [values.dropna().median()]
     shown = [f"{edge:.3g}" for edge in edges]
     names = [f"under {shown[0]}", *map(" to ".join, zip(shown, shown[1:], strict=False)),
              f"{shown[-1]} or more"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from toy_corpus import make_corpus
 
-from sep_helpers import models, views
+from sep_helpers import audio, models, views
 from sep_helpers.__main__ import main
 from sep_helpers.views import Recipe
 
@@ -59,6 +59,35 @@ def test_a_view_of_ones_own_and_a_mixture_that_cannot_be_read(files, tmp_path, c
     (corpus.folder / table["file"][0]).write_bytes(b"broken")
     assert main(arguments) == 1
     assert "could not be measured" in capsys.readouterr().out
+
+
+def test_every_figure_with_oracles_slices_and_the_worst(files, capsys):
+    assert main(["evaluate", files[0], *files[2], "--bss", "--perceptual", "stoi", "pesq_wb",
+                 "--oracles", "--slices", "--worst", "2"]) == 0
+    said = capsys.readouterr().out
+    for words in ("ideal PSM", "SIR (dB), 95 %", "by kinds of mixtures", "level_difference",
+                  "unseen: the worst of", "pesq_wb: "):
+        assert words in said, words
+    assert "PESQ, wide band, 95 %" not in said              # 8 kHz: said in one line instead
+
+
+def test_estimates_in_files_are_measured_like_a_network(files, tmp_path, capsys):
+    corpus = make_corpus(tmp_path / "corpus2")
+    table = views.freeze(corpus, Recipe("mine", "test", n_mixtures=2))
+    views.write_csv(table, tmp_path / "mine.csv")
+    (tmp_path / "theirs").mkdir()
+    for item in views.FrozenView(corpus, table):
+        for k, source in enumerate(item["sources"].flip(0)):
+            audio.write(tmp_path / f"theirs/{item['id']}_source{k + 1}.wav", source, 8000)
+    arguments = ["evaluate", str(tmp_path / "theirs"), "--corpus", str(corpus.folder), "--view",
+                 str(tmp_path / "mine.csv"), "--csv", str(tmp_path / "out.csv")]
+    assert main(arguments) == 0
+    found = pd.read_csv(tmp_path / "out.csv").query("system != 'mixture'")
+    assert (found["si_sdr"] > 30).all() and len(found) == 4
+    next((tmp_path / "theirs").glob("*_source2.wav")).unlink()
+    capsys.readouterr()
+    assert main(arguments) == 1
+    assert "has 1 estimates of" in capsys.readouterr().out
 
 
 def test_what_cannot_be_is_one_line(files, tmp_path, capsys):

@@ -229,7 +229,7 @@ def test_a_system_for_another_task_stops_at_once():
     assert len(calls) == 1
     view = Broken(ITEMS)
     view.corpus = SimpleNamespace(sample_rate=16000)
-    with pytest.raises(EvaluationError, match="for 8000 Hz on a view of 16000 Hz: .*=8000"):
+    with pytest.raises(EvaluationError, match="at 8000 Hz on a view of 16000 Hz: .*=8000"):
         evaluate(Peeking(ITEMS), view, "rate")
 
 
@@ -268,7 +268,7 @@ def test_all_systems_on_all_views_in_one_table(capsys):
     assert table.groupby(["system", "view"], sort=False).ngroups == 2 * len(
         evaluation.FLOORS + evaluation.CEILINGS)
     assert table["system"].unique().tolist() == [*evaluation.FLOORS, *evaluation.CEILINGS]
-    assert capsys.readouterr().out == ""
+    assert "could not be measured" not in capsys.readouterr().out
     shown = evaluation.overview(table)
     assert (shown["n"] == 2).all() and (shown["failed"] == 0).all()
     assert shown.loc[("mixture", "a"), "si_sdri"] == "0.0 (0.0 to 0.0)"

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from sep_helpers import masks, metrics
+from sep_helpers import audio, masks, metrics
 from sep_helpers.systems import (
     CEILINGS,
     FLOORS,
     MASKS,
+    Recorded,
+    RecordedError,
     floors_and_ceilings,
     mixture_system,
     oracle_system,
@@ -64,3 +66,57 @@ def test_the_mixture_is_handed_out_in_stereo_too():
     sources = noise(4, 2, 100)
     found = mixture_system()(sources.sum(0), sources)
     assert found.shape == sources.shape and torch.equal(found[3], sources.sum(0))
+
+
+# --- estimates in files
+
+
+def item(n: int = 2) -> dict:
+    sources = 0.1 * noise(n, 800)
+    return {"id": "mix_1", "mixture": sources.sum(0), "sources": sources}
+
+
+def write(folder, estimates, name="mix_1", rate=8000):
+    (folder / "out").mkdir(exist_ok=True)
+    for k, estimate in enumerate(estimates):
+        audio.write(folder / f"out/{name}_source{k + 1}.wav", estimate, rate)
+    return folder / "out"
+
+
+def test_recorded_estimates_are_read_in_their_order(tmp_path):
+    it = item(11)                                            # _source10 comes after _source9
+    folder = write(tmp_path, it["sources"])
+    write(tmp_path, it["sources"][:2], "mix_10")             # no estimate of mix_1
+    system = Recorded(folder)
+    assert system.sample_rate == 8000
+    assert torch.allclose(system.of(it), it["sources"], atol=1e-4)
+
+
+def test_recorded_stereo(tmp_path):
+    sources = 0.1 * noise(2, 2, 800)
+    system = Recorded(write(tmp_path, sources))
+    assert torch.allclose(system.of({"id": "mix_1", "sources": sources}), sources, atol=1e-4)
+    with pytest.raises(RecordedError, match="mix_1_source1.wav has 2 channels, the sources have 1"):
+        system.of(item())
+
+
+@pytest.mark.parametrize("spoil, message", [
+    (lambda it: [it["sources"]], "has 2 estimates of mix_1, which has 3 sources"),
+    (lambda it: [it["sources"][:, :-5]], "mix_1_source1.wav has 795 samples, its source 800"),
+    (lambda it: [it["sources"][:1], it["sources"]], "mix_1_source2.wav is at 16000 Hz, others at"),
+])
+def test_recorded_estimates_that_do_not_fit(tmp_path, spoil, message):
+    it = item()
+    first, *second = spoil(it)
+    if second:
+        write(tmp_path, second[0], rate=16000)
+    system = Recorded(write(tmp_path, first))
+    it = item(3) if "3 sources" in message else it
+    with pytest.raises(RecordedError, match=message) as error:
+        system.of(it)
+    assert "\n" not in str(error.value)
+
+
+def test_an_empty_folder_is_no_system(tmp_path):
+    with pytest.raises(RecordedError, match="has no estimates: they are called like"):
+        Recorded(tmp_path)

@@ -12,6 +12,10 @@ python -m sep_helpers evaluate work/runs/mine voice_separator --n 50 --csv figur
 # on your own recordings, or on a view that you froze
 python -m sep_helpers evaluate work/runs/mine --corpus ~/recordings
 python -m sep_helpers evaluate work/runs/mine --corpus ~/recordings --view my_view.csv
+# every figure there is, with floors and ceilings, by kinds of mixtures, and the ten worst
+python -m sep_helpers evaluate voice_separator --bss --perceptual --oracles --slices --worst 10
+# what another program separated: unseen_00000_source1.wav, unseen_00000_source2.wav ...
+python -m sep_helpers evaluate theirs/ --view my_view.csv
 """
 
 
@@ -24,11 +28,20 @@ def add(commands) -> None:
         "first, mixture\nby mixture. The exit code is 1 if a mixture could not be measured.",
         EXAMPLES)
     parser.add_argument("models", nargs="+", metavar="MODEL",
-                        help="a .safetensors file, a run's folder, or a shipped network's name")
+                        help="a .safetensors file, a run's folder, a shipped network's name, or a "
+                             "folder of estimates, MIXTURE_source1.wav ...")
     parser.add_argument("--view", type=Path, metavar="CSV",
                         help="a frozen view (default: the test views seen and unseen)")
     parser.add_argument("--n", type=int, help="only the first N mixtures of each view")
     parser.add_argument("--bss", action="store_true", help="SDR by BSS-eval too, which is slower")
+    parser.add_argument("--perceptual", nargs="*", metavar="FIGURE",
+                        help="stoi, estoi, pesq_nb, pesq_wb (default: all that can be measured)")
+    parser.add_argument("--oracles", action="store_true",
+                        help="a random mask and the ideal masks beside the networks")
+    parser.add_argument("--slices", action="store_true",
+                        help="by sex, pitch, level and overlap of the voices")
+    parser.add_argument("--worst", type=int, default=0, metavar="N",
+                        help="name the N mixtures that each network did worst on")
     parser.add_argument("--csv", type=Path, metavar="FILE",
                         help="write every figure, one line a mixture and source")
     common.add_corpus(parser)
@@ -39,24 +52,56 @@ def run(args) -> int:
     """Print the summary and the comparisons; 1 if a mixture could not be measured."""
     import pandas as pd
 
-    from sep_helpers import evaluation, trained
+    from sep_helpers import evaluation, perceptual
 
-    models = {name: trained.load(name) for name in dict.fromkeys(args.models)}
+    models = {name: _system(name) for name in dict.fromkeys(args.models)}
     rates = {model.sample_rate for model in models.values()}
     if len(rates) > 1:
         raise common.CommandError(f"networks for {sorted(rates)} Hz do not compare: evaluate them "
                                   "one by one")
     views = _views(args, common.open_corpus(args.corpus, rates.pop()))
-    systems = {"mixture": evaluation.mixture_system()} | models
-    table = pd.concat([evaluation.evaluate(system, view, name, view_name, args.bss)
-                       for view_name, view in views.items() for name, system in systems.items()])
-    for metric in ("si_sdri", "sdri") if args.bss else ("si_sdri",):
-        print(_summary(table, metric), "", sep="\n")
-    for line in _comparisons(table, list(models)):
+    others = evaluation.floors_and_ceilings() if args.oracles else {
+        "mixture": evaluation.mixture_system()}
+    figures = () if args.perceptual is None else tuple(args.perceptual or perceptual.NAMES)
+    table = pd.concat([evaluation.evaluate_all(others | models, {name: view}, args.bss, figures)
+                       for name, view in views.items()], ignore_index=True)
+    for metric in ("si_sdri", *["sdri", "sir", "sar"] * args.bss, *figures):
+        if table[metric].notna().any():
+            print(_summary(table, metric), "", sep="\n")
+    for line in (*_comparisons(table, list(models)), *_closer(args, table, views, list(models))):
         print(line)
     if args.csv:
         _keep(table, args.csv)
     return 1 if (table["error"] != "").any() else 0
+
+
+def _system(name: str):
+    """A network, or the estimates that lie in a folder."""
+    from sep_helpers import evaluation, trained
+
+    folder = Path(name).expanduser()
+    if folder.is_dir() and any(folder.glob("*_source1.wav")):
+        return evaluation.Recorded(folder)
+    return trained.load(name)
+
+
+def _closer(args, table, views: dict, models: list[str]):
+    """What --slices and --worst ask for, of the networks, in lines."""
+    from sep_helpers import evaluation, slices
+
+    for name, view in views.items() if args.slices or args.worst else ():
+        known = slices.facts(view)
+        rows = table[(table["view"] == name) & table["system"].isin(models)]
+        if args.slices:
+            found = slices.summary(rows, known)[["system", "slice", "value", "n", "text"]]
+            yield from ("", f"{name}, SI-SDRi (dB) by kinds of mixtures",
+                        found.to_string(index=False))
+        for model in models if args.worst else ():
+            found = evaluation.worst(slices.join(rows[rows["system"] == model], known), args.worst)
+            shown = found[["mixture_id", "si_sdri", "speakers", "sex_pair", "pitch_hz",
+                           "level_difference", "note"]]
+            yield from ("", f"{name}: the worst of {model}",
+                        shown.to_string(index=False, float_format="{:.1f}".format))
 
 
 def _views(args, corpus) -> dict:
@@ -75,9 +120,11 @@ def _views(args, corpus) -> dict:
 def _summary(table, metric: str) -> str:
     from sep_helpers import evaluation
 
-    names = {"si_sdri": "SI-SDRi", "sdri": "SDRi"}
+    names = {"si_sdri": "SI-SDRi (dB)", "sdri": "SDRi (dB)", "sir": "SIR (dB)", "sar": "SAR (dB)",
+             "stoi": "STOI", "estoi": "extended STOI", "pesq_nb": "PESQ, narrow band",
+             "pesq_wb": "PESQ, wide band"}
     shown = evaluation.summary(table, metric)[["system", "view", "n", "failed", "text"]]
-    return shown.rename(columns={"text": f"{names[metric]} (dB), 95 %"}).to_string(index=False)
+    return shown.rename(columns={"text": f"{names[metric]}, 95 %"}).to_string(index=False)
 
 
 def _comparisons(table, models: list[str]):
