@@ -5,12 +5,16 @@
 #
 # How good is a separator, how sure can you be, and how easily could you have fooled yourself?
 #
-# **You will hear** the worst and the best mixture of a whole test, and five sounds on which three
-# respected figures disagree.
+# **You will hear** the ten worst mixtures of a whole test, five sounds on which three respected
+# figures disagree, and five ruins of one voice that SI-SDR cannot tell apart.
 #
 # **Goals** · read SI-SDR as an angle · put a network between its floors and its ceilings, on
 # voices it has met and on strangers · draw a confidence interval by hand, over the right things ·
-# find where a system fails · recognise six ways to a fine figure that is worth nothing.
+# find where a system fails · recognise eight ways to a fine figure that is worth nothing · test
+# your own ears blind, and count.
+#
+# It is enough for two sittings: the first half asks what a figure is worth, the second how it
+# deceives, and what ears say.
 #
 # **Needs** · 02 (masks, SI-SNR), 05 (PIT, and the network that you trained there).
 #
@@ -28,15 +32,20 @@
 # place, and every figure below says so.
 
 # %%
+import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 
-from sep_helpers import (audio, cards, course_views, evaluation, losses, metrics, models,
-                         permutation, plots, workspace)
+from sep_helpers import (audio, cards, course_views, evaluation, listening, listening_scores,
+                         losses, masks, metrics, models, permutation, plots, workspace)
+from sep_helpers import views as views_of
 from sep_helpers.checks import check, compare
+from sep_helpers.listening_widgets import AbxTest, MushraTest
 from sep_helpers.player import player
+from sep_helpers.worst_cases import worst_cases
 
 preset, corpus = ws.preset, ws.corpus()
 folder = ws.load_artifact("voice_separator")
@@ -359,26 +368,35 @@ plots.input_vs_improvement(table[table.system.isin(shown) & (table.view == test)
 # improvement also depends on the levels in the test set, and two test sets with different levels
 # cannot be compared.
 #
-# Now hear the two ends of the histogram. First the mixture on which your network did worst:
+# Now hear the two ends of the histogram. First the ten mixtures on which your network did worst; a
+# click on a line opens it.
 
 # %%
 items = {item["id"]: item for item in views[test]}
 
 
-def listen(name, what):
-    """A player with one mixture, its sources and the network's estimates of them."""
+def tracks_of(name):
+    """One mixture, its sources and the network's estimates of them, by name."""
     item = items[name]
     estimates = in_order(evaluation.separate(model, item["mixture"]), item)
     tracks = {"mixture": item["mixture"]}
     for cut, source, estimate in zip(item["cuts"], item["sources"], estimates, strict=True):
         tracks |= {f"{cut.category}, true": source, f"{cut.category}, estimate": estimate}
-    return player(tracks, corpus.sample_rate, f"{what}, {name}: {gain[name]:.1f} dB gained")
+    return tracks
 
 
-listen(gain.idxmin(), "The worst")
+worst = gain.sort_values().head(10).rename("SI-SDRi (dB)").reset_index()
+worst["voices"] = [" and ".join(cut.category for cut in items[name]["cuts"])
+                   for name in worst.mixture_id]
+worst_cases(worst, tracks_of, corpus.sample_rate)
+
+# %% [markdown]
+# What do they have in common? Two voices that are alike? One that hardly speaks? And the best one:
 
 # %%
-listen(gain.idxmax(), "The best")
+best_one = gain.idxmax()
+player(tracks_of(best_one), corpus.sample_rate,
+       f"The best, {best_one}: {gain[best_one]:.1f} dB gained")
 
 # %% [markdown]
 # Try the player's **Blind test** on both: can you tell the estimate from the truth when nobody says
@@ -455,6 +473,33 @@ against(pairs)
 # **paired** difference compares on each mixture and keeps only what the systems do. Whenever two
 # systems ran on the same mixtures, report this one.
 #
+# ### Exercise 06.3 · Pair them (★★, 6 min)
+#
+# Write `paired(a, b)`. Both are a `pd.Series` of improvements whose index names the mixture, and
+# two scripts wrote them in two different orders. Return the mean of a − b and the two ends of its
+# 95 % interval. `evaluation.confidence_interval(values)` draws the interval.
+#
+# **Predict first**: pair them in the wrong order, as they happen to stand. Does the mean change?
+# Does the interval?
+#
+# <details><summary>Hint</summary>
+#
+# Subtract one Series from the other: pandas looks at the index, numpy at the place.
+#
+# </details>
+
+# %% tags=["exercise"]
+def paired(a, b):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def paired(a, b):
+    return evaluation.confidence_interval(a - b)
+
+# %%
+check("06.3", paired)
+
+# %% [markdown]
 # ## Three figures, three opinions
 #
 # SI-SDR is not the only figure in use. **SNR** does not forgive a wrong level. **SDR** of
@@ -515,7 +560,12 @@ pd.DataFrame({"SI-SDRi (dB)": both["si_sdri"].text.values, "SDRi (dB)": both["sd
 # SDRi is usually a few tenths higher, since it forgives more. Never hold one paper's SI-SDRi
 # against another's SDRi.
 #
-# ## Six ways to fool yourself
+# ## Half-time
+#
+# So much for what a figure is worth. A good place to stop for today; when you come back, *Run all
+# above* this line brings everything to where it was.
+#
+# ## Eight ways to fool yourself
 #
 # Most of these were found in real projects. None of them crashes.
 #
@@ -569,7 +619,61 @@ def restore(estimates, mixture):
 check("06.4", restore)
 
 # %% [markdown]
-# ### 2 · One permutation for everybody
+# ### 2 · Old acquaintances
+#
+# Every training mixture is drawn afresh, so none of them ever comes twice. Then why not test on
+# new mixtures of the *same recordings*? Here are such mixtures, drawn by the recipe of the view
+# `seen` from the recordings that train, beside the two honest views.
+#
+# **Predict first**: on which of them is the network best? And on which does it come closest to the
+# ideal mask?
+
+# %%
+recipe = course_views.recipe("seen", corpus, split="train", heard=None,
+                             n_mixtures=preset.n_test)
+met = {"recordings that train": views_of.FrozenView(corpus, views_of.freeze(corpus, recipe)),
+       **{{"seen": "new sentences, same voices"}.get(name, "strangers"): view
+          for name, view in views.items()}}
+familiar = pd.concat([evaluation.evaluate(systems[name], view, name, where, bss=False)
+                      for name in ("Conv-TasNet", "ideal IRM") for where, view in met.items()])
+gains = evaluation.summary(familiar).pivot(index="view", columns="system", values="mean")
+gains["short of the ideal mask"] = gains["ideal IRM"] - gains["Conv-TasNet"]
+gains.loc[list(met)].round(2).rename_axis(None, axis=1)
+
+# %% [markdown]
+# Read the last column; the first two also depend on how hard the mixtures are. A network that was
+# trained long on few recordings comes closer where it knows them, and no fresh mixing helps against
+# it: the *sentences* repeat, and so do the *voices*. Which of the three rows you may publish depends
+# on what you promise. For "separates any two people" only the last one will do.
+#
+# ### Exercise 06.5 · Strangers only (★★, 8 min)
+#
+# Write `strangers(used, test)`. Both are tables as views have them, one line a source: `used` with
+# the columns `split, category, file` (the category is the voice), `test` with `mixture_id,
+# category, file`. Return the ids of those test mixtures in which *nobody* was met before. `used`
+# has the lines of training *and* of validation.
+#
+# <details><summary>Hint</summary>
+#
+# One known voice spoils the whole mixture. `test.groupby("mixture_id")` gives each mixture its
+# lines. Did validation have an influence on the network that you test? It chose the checkpoint.
+#
+# </details>
+
+# %% tags=["exercise"]
+def strangers(used, test):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def strangers(used, test):
+    met = set(used.category)
+    return [name for name, lines in test.groupby("mixture_id") if not met & set(lines.category)]
+
+# %%
+check("06.5", strangers)
+
+# %% [markdown]
+# ### 3 · One permutation for everybody
 #
 # Outputs have no names (notebook 05), and that is as true in a test as in training. What if a
 # script finds out once which output is which, and keeps to it? Or lets every source pick the
@@ -578,8 +682,8 @@ check("06.4", restore)
 # %%
 few = list(items)[:20]
 raw = {name: evaluation.separate(model, items[name]["mixture"]) for name in few}     # in any order
-noise = {name: torch.stack([items[name]["mixture"], torch.randn(len(items[name]["mixture"]),
-                            generator=generator)]) for name in few}
+useless = {name: torch.stack([items[name]["mixture"], torch.randn(len(items[name]["mixture"]),
+                              generator=generator)]) for name in few}
 
 
 def three_ways(estimates):
@@ -592,7 +696,7 @@ def three_ways(estimates):
             "each source its favourite": f"{scores.amax(1).mean():.1f} dB"}
 
 
-pd.DataFrame({"Conv-TasNet": three_ways(raw), "the mixture, and noise": three_ways(noise)})
+pd.DataFrame({"Conv-TasNet": three_ways(raw), "the mixture, and noise": three_ways(useless)})
 
 # %% [markdown]
 # One order for all throws good work away. Favourites look harmless, until a system comes along
@@ -627,7 +731,7 @@ def score(si_sdr, sdr):
 check("06.6", score)
 
 # %% [markdown]
-# ### 3 · The tail that nobody counts
+# ### 4 · The tail that nobody counts
 #
 # Suppose a system works on whole seconds, and drops what remains. Estimate and source then differ
 # in length, and somebody cuts both to the shorter one, so that the script runs.
@@ -658,7 +762,35 @@ except metrics.MetricError as error:
     print(error)
 
 # %% [markdown]
-# ### 4 · Which way is up?
+# ### Exercise 06.7 · Every sample (★★, 8 min)
+#
+# Write `whole(separate, mixture, block)`. `separate` takes exactly `block` samples `(block,)` and
+# returns `(source, block)`; anything else it refuses. The mixture `(time,)` has any length, it may
+# even be shorter than a block. Return `(source, time)`: every sample of the mixture, separated, and
+# not one more.
+#
+# <details><summary>Hint</summary>
+#
+# `torch.nn.functional.pad(x, (0, n))` adds n zeros behind; `-len(x) % block` is how many are
+# missing. `x.split(block)` cuts, `torch.cat(parts, 1)` joins.
+#
+# </details>
+
+# %% tags=["exercise"]
+def whole(separate, mixture, block):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def whole(separate, mixture, block):
+    padded = torch.nn.functional.pad(mixture, (0, -len(mixture) % block))
+    parts = [separate(part) for part in padded.split(block)]
+    return torch.cat(parts, 1)[:, :len(mixture)]
+
+# %%
+check("06.7", whole)
+
+# %% [markdown]
+# ### 5 · Which way is up, and who comes first?
 #
 # One project's notes on SDR said "better closer to zero". Take them at their word and rank our
 # systems:
@@ -674,7 +806,56 @@ ranked.sort_values("place, closest to zero")
 # The winner does nothing. An SDR is a ratio of wanted to unwanted in dB: **higher is better**, 0 dB
 # means as much of one as of the other, and a negative one that there is more that does not belong.
 #
-# ### 5 · The mean of what?
+# The other way to get it backwards is in the call. mir_eval takes the reference first and the
+# estimate second, torchmetrics and this course the other way round. **Predict first**: which of
+# these figures change when the two change places?
+
+# %%
+swapped = {}
+for name, x in {"10 dB softer": treated["10 dB softer"], "dull": treated["dull"],
+                "with noise": treated["with noise"],
+                "Conv-TasNet": outputs["Conv-TasNet"][0]}.items():
+    swapped[name] = {(label, way): figure(*pair).item() for label, figure in figures.items()
+                     for way, pair in (("right", (x, clean)), ("swapped", (clean, x)))}
+pd.DataFrame(swapped).T.round(1)
+
+# %% [markdown]
+# SI-SDR is an angle, and an angle looks the same from both sides. The others do not, and nothing in
+# their results tells you: the figures remain figures of a decent size. So ask a measure that you do
+# not know a question whose answer you know.
+#
+# ### Exercise 06.8 · Who comes first? (★★★, 12 min)
+#
+# Write `estimate_first(measure)`. The measure takes two waveforms `(time,)` and returns dB, higher
+# is better: an SNR, BSS-eval's SDR or SI-SDR, and you can't see which. Return `True` if it wants the
+# estimate first, `False` if the reference, and `None` if the order makes no difference (within a
+# hundredth of a dB).
+#
+# <details><summary>Hint</summary>
+#
+# Make a source of noise and one estimate of it; measure both ways round. SNR punishes an estimate
+# that is too *soft* less than one that is too loud. BSS-eval forgives an estimate every filter of
+# past samples, so `s[t] + s[t-1]` is perfect; but to get `s` back from it is hard. One estimate can
+# be both.
+#
+# </details>
+
+# %% tags=["exercise"]
+def estimate_first(measure):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def estimate_first(measure):
+    s = torch.randn(8000, generator=torch.Generator().manual_seed(0))
+    soft_and_dull = 0.25 * (s + torch.cat([torch.zeros(1), s[:-1]]))
+    one, other = measure(soft_and_dull, s), measure(s, soft_and_dull)
+    return None if abs(one - other) < 0.01 else one > other
+
+# %%
+check("06.8", estimate_first)
+
+# %% [markdown]
+# ### 6 · The mean of what?
 #
 # Decibels are logarithms of ratios. Average the ratios first and take the logarithm last, and a
 # different number comes out. **Predict first**: a higher or a lower one?
@@ -717,7 +898,7 @@ def winner(ratios):
 check("06.9", winner)
 
 # %% [markdown]
-# ### 6 · The file is not the tensor
+# ### 7 · The file is not the tensor
 #
 # A figure measures the tensor; people hear the file. Take an estimate that is a little too hot,
 # write it in three ways, and read it back.
@@ -753,6 +934,208 @@ player({"the tensor": hot, **{name: x for name, (_, _, x) in written.items()}},
 # twice as large, and too loud for any player that expects ±1. The guarded one has been turned down
 # and says so; SI-SDR does not even notice.
 #
+# ### Exercise 06.10 · Sixteen bits (★★, 8 min)
+#
+# Write `to_pcm(estimates)`: float estimates `(source, time)` as 16-bit integers, full scale 32767.
+# Nothing may clip or wrap round, the estimates must still add up to a multiple of the mixture, and
+# what fits already stays as it is.
+#
+# <details><summary>Hint</summary>
+#
+# One gain for all sources, from the largest peak among them, and never above 1. `.short()` is the
+# 16-bit integer of torch; round before it.
+#
+# </details>
+
+# %% tags=["exercise"]
+def to_pcm(estimates):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def to_pcm(estimates):
+    gain = 1 / max(1.0, estimates.abs().max().item())
+    return (32767 * gain * estimates).round().short()
+
+# %%
+check("06.10", to_pcm)
+
+# %% [markdown]
+# ### 8 · Equal figures, unequal sound
+#
+# The last one is no mistake in a script. Here is one voice, spoilt in five ways, and each time just
+# as much as makes 10 dB of SI-SDR: by trial, the error is turned up until the figure falls to 10.
+
+# %%
+def spoil(source, error, decibels=10.0):
+    """The source with as much of the error as brings its SI-SDR down to that figure."""
+    low, high = 0.0, 100 * source.norm() / error.norm()
+    for _ in range(60):
+        middle = (low + high) / 2
+        good = metrics.si_sdr(source + middle * error, source) > decibels
+        low, high = (middle, high) if good else (low, middle)
+    return source + low * error
+
+
+time_axis = torch.arange(len(clean)) / corpus.sample_rate
+late = round(0.15 * corpus.sample_rate)
+holes = masks.oracle("random", clean, torch.stack([clean, clean]))[0]
+errors = {"hiss": noise, "the other voice": item["sources"][1],
+          "hum": torch.sin(2 * torch.pi * 100 * time_axis), "holes": holes,
+          "echo": torch.nn.functional.pad(clean, (late, 0))[:-late]}
+spoilt = {name: spoil(clean, error) for name, error in errors.items()}
+player({"the source": clean, **spoilt}, corpus.sample_rate, "Five times 10 dB")
+
+# %% [markdown]
+# **Predict first**, with your ears: which would you rather listen to for an hour, and which would
+# you understand best? Then look at what the figures say:
+
+# %%
+pd.DataFrame({label: {name: figure(x, clean).item() for name, x in spoilt.items()}
+              for label, figure in figures.items()}).round(1)
+
+# %% [markdown]
+# An error of a certain energy is an error of that energy, whether it hides below the voice, talks
+# across it or rings on after it. Ears are not made like that. (A low hum is barely heard on small
+# speakers at all. Does that make it a smaller error?)
+#
+# ### Exercise 06.11 · Ten decibels exactly (★★★, 10 min)
+#
+# Write `at_si_sdr(source, error, decibels)` without trial: the source `(time,)` plus just so much
+# of the error that its SI-SDR is that many dB. The error may well contain some of the source.
+#
+# <details><summary>Hint</summary>
+#
+# What part of the error lies along the source counts as source: take it out, as in the picture of
+# the arrows. Then SI-SDR is $20 \log_{10}$ of the ratio of two norms, and you know all but one
+# number.
+#
+# </details>
+
+# %% tags=["exercise"]
+def at_si_sdr(source, error, decibels):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def at_si_sdr(source, error, decibels):
+    source = source - source.mean()
+    rest = error - error.mean()
+    rest = rest - (rest @ source) / source.square().sum() * source       # upright on the source
+    return source + 10 ** (-decibels / 20) * source.norm() / rest.norm() * rest
+
+# %%
+check("06.11", at_si_sdr)
+
+# %% [markdown]
+# ## Ask your ears
+#
+# Figures foretell what people hear, more or less. To know it, ask people, and don't tell them what
+# they are listening to: whoever knows which one is the expensive system, hears it.
+#
+# ### A, B or X?
+#
+# Two versions, A and B, and X is one of them. Which? Above, the paired difference told two ideal
+# masks apart beyond doubt. Can you? All versions are equally loud, the order and X come from the
+# seed, and every answer goes into a file at once, so you can stop and go on another day.
+
+# %% cellView="form"
+# @title Who is listening?
+LISTENER = "me"  # @param {type: "string"}
+SEED = 1  # @param {type: "integer"}
+
+answers_in = ws.folder / "listening"
+material = {}
+for name in list(items)[:4]:                     # the first voice of four mixtures
+    x, s = items[name]["mixture"], items[name]["sources"]
+    material[name, 0] = {
+        "reference": s[0], "anchor": listening.anchor(s[0], corpus.sample_rate), "mixture": x,
+        **{system: in_order(evaluation.separate(model, x) if system == "Conv-TasNet"
+                            else systems[system](x, s), items[name])[0]
+           for system in ("random mask", "Conv-TasNet", "ideal IRM", "ideal IBM", "ideal WFM")}}
+
+# %%
+trials = listening.plan_abx(list(material), (a, b), n=12, seed=SEED)
+AbxTest(trials, material, corpus.sample_rate, answers_in / "abx.csv", LISTENER)
+
+# %% [markdown]
+# When you are through, run the next cell. Half of the answers would be right by tossing a coin; so
+# the question is how often a coin does as well as you.
+
+# %%
+answers = listening.read(answers_in / "abx.csv", "abx")
+heard = listening_scores.abx_scores(answers)
+plots.abx(heard) if len(heard) else print("nobody has listened yet: this picture waits for you")
+
+# %% [markdown]
+# Can't tell them apart? Then you have *not* shown that there is no difference. You have shown that
+# twelve trials did not find one; that is how much the interval says.
+#
+# ### Exercise 06.12 · Or was it luck? (★★, 6 min)
+#
+# Write `guessing(right, n)`: the chance that somebody who tosses a coin gets `right` **or more** of
+# `n` answers right.
+#
+# <details><summary>Hint</summary>
+#
+# Of the $2^n$ ways in which n coins can fall, `math.comb(n, k)` have exactly k right. Which k count?
+#
+# </details>
+
+# %% tags=["exercise"]
+def guessing(right, n):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def guessing(right, n):
+    return sum(math.comb(n, k) for k in range(right, n + 1)) / 2**n
+
+# %%
+check("06.12", guessing)
+
+# %% [markdown]
+# ### How good, from 0 to 100?
+#
+# **MUSHRA** (ITU-R BS.1534-3) asks that. You hear the reference openly, and below it six versions
+# without names. Move every slider: 100 means "just like the reference", and one of them *is* the
+# reference. Who doesn't find it did not hear, or did not listen, and is left out afterwards. Another
+# one is the **anchor**, which is there to be bad, so that everybody's scale has a bottom. The
+# standard takes the sound below 3.5 kHz; of our recordings, which end at 4 kHz, that would be nearly
+# all, so the course cuts at 1 kHz: a voice through a wall.
+
+# %%
+rated = ["mixture", "random mask", "Conv-TasNet", "ideal IRM"]
+mushra_trials = listening.plan_mushra(list(material), rated, seed=SEED)
+MushraTest(mushra_trials, material, corpus.sample_rate, answers_in / "mushra.csv", LISTENER)
+
+# %%
+ratings = listening.read(answers_in / "mushra.csv", "mushra")
+whose = f"{ratings.listener.nunique()} listeners"
+if ratings.empty:                                # so that there is a picture before anyone listened
+    measured = table[(table.view == test) & table.system.isin(rated)]
+    level = {(row.mixture_id, row.source, row.system): np.clip(20 + 4 * row.si_sdr, 0, 95)
+             for row in measured.itertuples()}
+    ratings = listening_scores.simulated_ratings(mushra_trials, level)
+    whose = "SIMULATED listeners, made from SI-SDR and noise"
+kept, left_out = listening_scores.screen(ratings)
+print(f"{len(left_out)} left out for missing the hidden reference")
+plots.ratings(listening_scores.mushra_scores(kept), f"Ratings by {whose}")
+
+# %% [markdown]
+# The intervals are drawn over the sounds. With several listeners, `over="listener"` asks the other
+# question: what would *other people* say?
+#
+# And do the figures foretell it? One dot is one estimate, its SI-SDR and what ears said of it:
+
+# %%
+both_ways = listening_scores.with_metric(kept, table[table.view == test])
+agreement = listening_scores.rank_correlation(both_ways.si_sdr, both_ways.rating)
+print(f"rank correlation {agreement:.2f} over {len(both_ways)} estimates")
+plots.ratings_against(both_ways, title=f"SI-SDR against ratings by {whose}")
+
+# %% [markdown]
+# If the listeners are simulated, this agreement is a matter of course: their ratings were made from
+# SI-SDR. Make them yours, delete nothing, and run the two cells again. Which system do you like
+# better, or less, than its figure says?
+#
 # ## How fast?
 #
 # A separator that needs an hour for a minute is of little use, whatever its figures. The
@@ -778,6 +1161,48 @@ print(workspace.machine())
 # Fast is not the same as *live*: this network listens to the whole recording before it says
 # anything.
 #
+# ## Keep the results
+#
+# Each mean becomes a **result card**: the figure, its interval, and all it takes to judge it, in a
+# file. What a shipped network achieved is never called yours.
+
+# %%
+checkpoint = (f"voice_separator {folder.name}, made by notebook 05" if origin == "yours" else
+              f"voice_separator, shipped, made by {trained.get('made_by', 'the course')}")
+
+
+def keep(row):
+    is_net = row["system"] == "Conv-TasNet"
+    measured = rows(row["system"], row["view"]).drop_duplicates("mixture_id").seconds.sum()
+    name = row["system"].lower().replace(" ", "_").replace("-", "_")
+    cards.ResultCard.of(
+        row, name=f"06_{name}_{row['metric']}_{row['view']}",
+        preset=trained["preset"] if is_net else preset.name, origin=origin if is_net else "yours",
+        seconds=round(60 * trained.get("minutes", float("nan")) if is_net else measured, 1),
+        machine=workspace.machine(), seed=trained.get("seed", 0) if is_net else 0,
+        data=corpus.folder.name, checkpoint=checkpoint if is_net else "").write(ws.cards)
+
+
+for figures in (summary[summary.system != "mixture"], both["sdri"]):
+    for row in figures.to_dict("records"):
+        keep(row)
+print(len(list(ws.cards.glob("06_*.json"))), "cards in", ws.cards)
+print("all of them on one page:", cards.write_page(ws.cards, "Results of this course, so far"))
+cards.read(ws.cards / f"06_conv_tasnet_si_sdri_{test}.json")
+
+# %% [markdown]
+# And this is the results table of everything you have measured so far, in this notebook and before:
+
+# %%
+board = pd.DataFrame([vars(card) for card in cards.read_all(ws.cards)])
+board = board.sort_values(["metric", "data", "view", "mean"], ascending=[False, True, True, False])
+board["dB (95 % interval)"] = [f"{card.mean:.1f} ({card.low:.1f} to {card.high:.1f})"
+                               for card in board.itertuples()]
+board["metric"] = board["metric"].replace({"si_sdri": "SI-SDRi", "sdri": "SDRi"})
+columns = ["dB (95 % interval)", "n", "preset", "origin"]
+board.set_index(["metric", "data", "view", "system"])[columns]
+
+# %% [markdown]
 # ## Your own recording
 #
 # Give the path of a recording of two people (on Colab: upload it in the panel on the left). There
@@ -797,41 +1222,6 @@ else:
     print("no recording given: type its path above and run this cell again")
 
 # %% [markdown]
-# ## Keep the results
-#
-# Each mean becomes a **result card**: the figure, its interval, and all it takes to judge it, in a
-# file. What a shipped network achieved is never called yours.
-
-# %%
-def keep(row):
-    is_net = row["system"] == "Conv-TasNet"
-    measured = rows(row["system"], row["view"]).drop_duplicates("mixture_id").seconds.sum()
-    name = row["system"].lower().replace(" ", "_").replace("-", "_")
-    cards.ResultCard.of(
-        row, name=f"06_{name}_{row['metric']}_{row['view']}",
-        preset=trained["preset"] if is_net else preset.name, origin=origin if is_net else "yours",
-        seconds=round(60 * trained.get("minutes", float("nan")) if is_net else measured, 1),
-        machine=workspace.machine(), seed=0, data=corpus.folder.name).write(ws.cards)
-
-
-for figures in (summary[summary.system != "mixture"], both["sdri"]):
-    for row in figures.to_dict("records"):
-        keep(row)
-print(len(list(ws.cards.glob("06_*.json"))), "cards in", ws.cards)
-
-# %% [markdown]
-# And this is the results table of everything you have measured so far, in this notebook and before:
-
-# %%
-board = pd.DataFrame([vars(card) for card in cards.read_all(ws.cards)])
-board = board.sort_values(["metric", "data", "view", "mean"], ascending=[False, True, True, False])
-board["dB (95 % interval)"] = [f"{card.mean:.1f} ({card.low:.1f} to {card.high:.1f})"
-                               for card in board.itertuples()]
-board["metric"] = board["metric"].replace({"si_sdri": "SI-SDRi", "sdri": "SDRi"})
-columns = ["dB (95 % interval)", "n", "preset", "origin"]
-board.set_index(["metric", "data", "view", "system"])[columns]
-
-# %% [markdown]
 # ## What to remember
 #
 # - Higher is better. SI-SDR is the angle between estimate and source; report the improvement over
@@ -843,5 +1233,7 @@ board.set_index(["metric", "data", "view", "system"])[columns]
 # - Each utterance has its own permutation, one for all figures. Average decibels. Measure every
 #   sample, or count what is missing. Listen to the file, not to the tensor.
 # - Look at the worst mixture before you look at the mean.
+# - Test voices are strangers, every sample is separated, estimates and references stand where the
+#   measure wants them. Equal figures can sound unequal: ask ears, blind, and count.
 #
 # {{nav}}
