@@ -78,8 +78,10 @@ class ResultCard:
         interval = ("no interval from one utterance" if math.isnan(self.low) else
                     f"95 % interval {_number(self.low)} to {_number(self.high)} {unit}")
         facts = {"preset": self.preset, "origin": self.origin, "checkpoint": self.checkpoint,
-                 "seconds": f"{self.seconds:.4g}", "machine": self.machine, "seed": self.seed,
-                 "data": self.data, "created": self.created, "card": f"{self.name}.json"}
+                 "seconds": _number(self.seconds, 1), "machine": self.machine, "seed": self.seed,
+                 "data": self.data, "parameters": f"{self.parameters:,}" if self.parameters else "",
+                 "real-time factor": _number(self.real_time, 3), "created": self.created,
+                 "card": f"{self.name}.json"}
         rows = "".join(f'<tr><td style="color:#666;padding:1px 10px 1px 0">{key}</td>'
                        f'<td style="text-align:left">{html.escape(str(value))}</td></tr>'
                        for key, value in facts.items() if value != "")
@@ -108,9 +110,9 @@ def write_page(folder: str | Path, title: str = "Results") -> Path:
     return draft.replace(path)
 
 
-def _number(value: float) -> str:
-    """Two decimals, and a minus that is one."""
-    return f"{value:.2f}".replace("-", "−")
+def _number(value: float, decimals: int = 2) -> str:
+    """With a minus that is one; "" for NaN, which is not known."""
+    return "" if math.isnan(value) else f"{value:.{decimals}f}".replace("-", "−")
 
 
 def read(path: str | Path) -> ResultCard:
