@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Self
 
 METRICS = {"si_sdri": ("SI-SDR improvement", "dB"), "sdri": ("SDR improvement", "dB"),
-           "si_sdr": ("SI-SDR", "dB"), "sdr": ("SDR", "dB")}     # names and units, where known
+           "si_sdr": ("SI-SDR", "dB"), "sdr": ("SDR", "dB"), "sir": ("SIR", "dB"),
+           "sar": ("SAR", "dB"), "snr": ("SNR", "dB"), "stoi": ("STOI", ""),
+           "estoi": ("extended STOI", ""), "pesq_nb": ("PESQ, narrow band", ""),
+           "pesq_wb": ("PESQ, wide band", "")}                  # names and units, where known
 LOOK = ("display:inline-block;vertical-align:top;max-width:34em;margin:4px 10px 8px 0;"
         "padding:10px 14px;border:1px solid #999;border-left:5px solid #0072B2;border-radius:4px;"
         "line-height:1.35")
