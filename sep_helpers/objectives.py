@@ -12,7 +12,13 @@ from torch import Tensor
 
 from sep_helpers.losses import si_snr, snr, valid_samples
 from sep_helpers.permutation import ASSIGNMENTS, discriminative, pairwise, pit, reorder
-from sep_helpers.spectral_losses import DISTANCES, Dissimilarity, Spectral, magnitude
+from sep_helpers.spectral_losses import (
+    DISTANCES,
+    Dissimilarity,
+    Spectral,
+    magnitude,
+    sizes,
+)
 
 SILENT = 1e-6      # a target 60 dB below its mixture, or farther, counts as silent
 FLOOR = 1e-3       # what an estimate of silence may leave, 30 dB below its mixture, to score 0 dB
@@ -98,18 +104,29 @@ def score(
     """
     estimates, sources, lengths = _rows(estimates, sources, lengths, objective)
     function = metric(objective, sources, lengths)
+    in_order = torch.arange(sources.shape[1], device=sources.device).expand(len(sources), -1)
     if objective == "conv_sep":
-        scores = pairwise(estimates, sources, function, lengths)
-        return apart(scores), ASSIGNMENTS["fixed"](scores)
+        return _unlike(estimates, sources, lengths, apart), in_order
     if gamma:
         scores = pairwise(estimates, sources, function, lengths)
         permutation = ASSIGNMENTS[assignment](scores.detach())
         return discriminative(scores, permutation, gamma), permutation
     if assignment == "pit":
         return pit(estimates, sources, function, lengths)
+    if assignment == "fixed":
+        return function(estimates, sources, lengths).mean(-1), in_order
     with torch.no_grad():
         permutation = ASSIGNMENTS[assignment](pairwise(estimates, sources, function, lengths))
     return function(reorder(estimates, permutation), sources, lengths).mean(-1), permutation
+
+
+def _unlike(estimates: Tensor, sources: Tensor, lengths: Tensor | None, apart: Dissimilarity
+            ) -> Tensor:
+    """The objective conv_sep: (batch, source, ..., time) -> (batch,)."""
+    frames = METRICS["conv_sep"]
+    e, s = (sizes(frames.spectrograms(x, lengths)).flatten(2) for x in (estimates, sources))
+    bins = frames.bins(sources, lengths).reshape(-1) * (sources[0, 0].numel() // sources.shape[-1])
+    return apart.of_magnitudes(e, s) / bins
 
 
 def _rows(estimates: Tensor, sources: Tensor, lengths: Tensor | None, objective: str) -> tuple:

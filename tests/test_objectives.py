@@ -186,3 +186,13 @@ def test_silent_stems_score_as_before_in_stereo():
     sources[:, 1] = 0
     value, _ = objectives.score(0 * estimates, sources, objective="snr", assignment="fixed")
     assert value.isfinite().all()
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([700, 300])])
+def test_conv_sep_without_pairs_is_the_sum_over_pairs(lengths):
+    estimates, sources = stereo(n=4)
+    function = objectives.metric("conv_sep", sources, lengths)
+    pairs = objectives.pairwise(estimates, sources, function, lengths)
+    apart = Dissimilarity(0.02, 0.05, 0.1)
+    value, _ = objectives.score(estimates, sources, lengths, "conv_sep", "fixed", apart)
+    assert torch.allclose(value, apart(pairs), rtol=1e-4)
