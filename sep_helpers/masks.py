@@ -7,6 +7,8 @@ anything else sounds; where nothing sounds at all `irm` and `wfm` share equally,
 bin to the first source, `psm` and `cirm` are 0: never NaN, and the mixture is silent there.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -41,6 +43,25 @@ def wfm(S: Tensor) -> Tensor:
     unrelated. Shapes as in `ibm`.
     """
     return _share(S.abs().square())
+
+
+def power(S: Tensor, exponent: float) -> Tensor:
+    """m_i = |S_i|^p / sum_j |S_j|^p: the family of `irm` (p = 1) and `wfm` (2), towards `ibm`
+    (infinity). Shapes as in `ibm`. Raises MaskError for an exponent of 0 or less.
+    """
+    if not exponent > 0:
+        raise MaskError(f"exponent {exponent}: give more than 0 (1: IRM, 2: WFM, math.inf: IBM)")
+    if exponent == math.inf:
+        return ibm(S)
+    size = S.abs()
+    loudest = size.amax(-3, keepdim=True)       # sizes to some high power are no float32 any more
+    return _share((size / torch.where(loudest == 0, 1, loudest)) ** exponent)
+
+
+def cut(mask: Tensor, threshold: float, binary: bool = False) -> Tensor:
+    """What lies at the threshold or below becomes 0; if `binary`, all above it becomes 1."""
+    above = mask > threshold
+    return above.to(mask) if binary else mask * above
 
 
 def psm(S: Tensor, Y: Tensor, truncate: bool = True) -> Tensor:

@@ -99,6 +99,8 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "listening",
     "listening_scores",
     "widgets",
+    "quick_pictures",
+    "mask_playground",
     "listening_widgets",
     "artifacts",
     "workspace",

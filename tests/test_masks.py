@@ -52,6 +52,29 @@ def test_values_by_hand():
     assert ratios == pytest.approx([(9 - 12j) / 25, (16 + 12j) / 25, 0])
 
 
+def test_the_family_of_masks_has_its_known_members():
+    S, _ = spectra(3)
+    S[:, 5, 6] = 0
+    assert torch.allclose(masks.power(S, 1), masks.irm(S), atol=1e-6)
+    assert torch.allclose(masks.power(S, 2), masks.wfm(S), atol=1e-6)
+    assert torch.equal(masks.power(S, float("inf")), masks.ibm(S))
+    clear = masks.wfm(S).max(0).values > 0.55
+    for tiny in (1, 1e-15):
+        assert torch.allclose(masks.power(tiny * S, 200)[:, clear], masks.ibm(S)[:, clear])
+    with pytest.raises(masks.MaskError, match="exponent 0: give more than 0"):
+        masks.power(S, 0)
+
+
+def test_a_cut_mask_keeps_what_is_above_the_threshold():
+    m = torch.tensor([0.0, 0.2, 0.5, 0.9, 1.0])
+    assert masks.cut(m, 0.2).tolist() == pytest.approx([0, 0, 0.5, 0.9, 1])
+    assert masks.cut(m, 0.5, binary=True).tolist() == [0, 0, 0, 1, 1]
+    assert torch.equal(masks.cut(m, 0), m)
+    S, _ = spectra(2)
+    louder = (S[0].abs() > S[1].abs()) * 1.0
+    assert torch.equal(masks.cut(masks.wfm(S), 0.5, binary=True)[0], louder)
+
+
 def test_wiener_gain_is_the_best_for_unrelated_phases():
     """Searched, not derived: the gain with the least expected error over random phases."""
     sizes = torch.tensor([1.0, 0.5, 2.0])
