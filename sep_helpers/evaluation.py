@@ -25,7 +25,7 @@ from sep_helpers.intervals import (  # noqa: F401
     summary,
     worst,
 )
-from sep_helpers.measuring import Asked, EvaluationError, measure
+from sep_helpers.measuring import Asked, EvaluationError, measure, told
 from sep_helpers.metrics import MetricError
 from sep_helpers.systems import (  # noqa: F401
     CEILINGS,
@@ -125,8 +125,8 @@ def evaluate_all(
             for view_name, view in views.items():
                 asked, unmeasured = plans[view_name]
                 bar.set_description(name if len(views) == 1 else f"{name}, {view_name}", False)
-                table, failed = _evaluate(system, view, name, asked, bar)
-                said += [failed] * bool(failed)
+                table, lines = _evaluate(system, view, name, asked, bar)
+                said += lines
                 tables.append(table.assign(system=name, view=view_name, unmeasured=unmeasured))
     print(*said, sep="\n", end="\n" * bool(said))
     columns = ["system", "view", "mixture_id", "source", "speaker", "si_sdr", "si_sdri", "snr",
@@ -151,8 +151,9 @@ def _what_is_asked(view: Sequence, bss: bool, perceptual: Sequence[str], permute
 
 
 def _evaluate(system, view: Sequence, name: str, asked: Asked, bar: tqdm
-              ) -> tuple[pd.DataFrame, str]:
-    """The rows of one system on one view, and a line on what failed, if anything."""
+              ) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of one system on one view, and lines on what failed and what is odd, if anything.
+    """
     rows, failures = [], []
     for index in range(len(view)):
         item = {"id": _name_of(view, index)}
@@ -171,7 +172,8 @@ def _evaluate(system, view: Sequence, name: str, asked: Asked, bar: tqdm
                f"{named or 'the view is empty'}{more}")
     if not rows:
         raise EvaluationError(message)
-    return pd.DataFrame(rows + failures), message if failures else ""
+    said = [message] * bool(failures) + [line for line in [told(name, rows)] if line]
+    return pd.DataFrame(rows + failures), said
 
 
 def _measure(system: nn.Module | System, item: dict, asked: Asked) -> list[dict]:

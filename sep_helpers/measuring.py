@@ -16,6 +16,10 @@ from sep_helpers.metrics import CEILING_DB, FLOOR_DB, MetricError
 from sep_helpers.permutation import best_permutation
 
 SILENT_SOURCE = "silent source"
+SILENT_ESTIMATE = "silent estimate"
+COPY = "the estimate is the mixture itself"
+OTHER_ORDER = "the order"
+TOLD = (SILENT_SOURCE, SILENT_ESTIMATE, COPY, OTHER_ORDER)     # what is worth a line in print
 UNUSUAL_DB = 3.0    # by how much another order has to be better, to be spoken of
 NAN = math.nan
 
@@ -71,6 +75,14 @@ def measure(estimates: Tensor, sources: Tensor, mixture: Tensor, asked: Asked) -
             for row, note in zip(rows, notes, strict=True)]
 
 
+def told(name: str, rows: list[dict]) -> str:
+    """One line on the rows of `measure` whose figures need an explanation, or ""."""
+    counts = {kind: sum(kind in row["note"] for row in rows) for kind in TOLD}
+    words = {OTHER_ORDER: "another order fits better"}
+    found = "; ".join(f"{n} x {words.get(kind, kind)}" for kind, n in counts.items() if n)
+    return f"{name}, {len(rows)} sources: {found}: see the column `note`" if found else ""
+
+
 def _as_signals(estimates: Tensor, sources: Tensor, mixture: Tensor):
     """Checked, in float64, channels joined: (source, time), (source, time), (time,)."""
     if mixture.shape != sources.shape[1:]:
@@ -98,8 +110,8 @@ def _order(e: Tensor, s: Tensor, sounding: Tensor, permute: bool) -> tuple[Tenso
     if permute:
         return best, ""
     gain = (scores[best, n].mean() - scores.diagonal().mean()).item()
-    note = f"the order {best.tolist()} would be {gain:.1f} dB better" if gain > UNUSUAL_DB else ""
-    return n, note
+    better = f"{OTHER_ORDER} {best.tolist()} would be {gain:.1f} dB better"
+    return n, better if gain > UNUSUAL_DB else ""
 
 
 def _unit(x: Tensor) -> Tensor:
@@ -146,9 +158,9 @@ def _notes(e: Tensor, x: Tensor, sounding: Tensor, before: Tensor, after: Tensor
             note.append(f"{SILENT_SOURCE}: no figure; its estimate is "
                         + ("silent, too" if silent[i] else f"{level:.0f} dB of the mixture"))
         elif silent[i]:
-            note.append(f"silent estimate: {FLOOR_DB:g} dB")
+            note.append(f"{SILENT_ESTIMATE}: {FLOOR_DB:g} dB")
         elif copies[i] and not copies.all():
-            note.append("the estimate is the mixture itself")
+            note.append(COPY)
     for i, was, now in zip(sounding.nonzero()[:, 0].tolist(), before, after, strict=True):
         if was >= CEILING_DB:
             notes[i].append("nothing else sounds in the mixture: no improvement to speak of")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sep_helpers import metrics
-from sep_helpers.measuring import Asked, measure
+from sep_helpers.measuring import Asked, measure, told
 from sep_helpers.metrics import CEILING_DB, FLOOR_DB, MetricError
 
 
@@ -104,6 +104,22 @@ def test_oddities_are_noted_and_counted_as_they_are():
     assert rows[0]["si_sdri"] == pytest.approx(0, abs=1e-6)
     rows = measure(mixture.expand(2, -1), sources, mixture, Asked())    # the floor: no oddity
     assert column(rows, "note") == ["", ""]
+
+
+def test_what_needs_an_explanation_is_told_in_one_line():
+    estimates, sources, mixture = case(3)
+    sources[1], estimates[1] = 0, 0
+    rows = measure(estimates, sources, sources.sum(0), Asked(bss=False))
+    sources[1] = noise(3000, seed=8)
+    rows += measure(estimates, sources, sources.sum(0), Asked(bss=False))
+    assert told("net", rows) == ("net, 6 sources: 1 x silent source; 1 x silent estimate: see the "
+                                 "column `note`")
+    estimates, sources, mixture = case(2)
+    assert told("net", measure(estimates, sources, mixture, Asked(bss=False))) == ""
+    swapped = measure(estimates.flip(0), sources, mixture, Asked(bss=False, permute=False))
+    assert "2 x another order fits better" in told("net", swapped)
+    copied = measure(torch.stack([mixture, estimates[1]]), sources, mixture, Asked(bss=False))
+    assert "1 x the estimate is the mixture itself" in told("net", copied)
 
 
 def test_stereo_takes_channels_together():
