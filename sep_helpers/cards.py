@@ -81,8 +81,9 @@ class ResultCard:
         interval = ("no interval from one utterance" if math.isnan(self.low) else
                     f"95 % interval {_number(self.low)} to {_number(self.high)} {unit}")
         facts = {"preset": self.preset, "origin": self.origin, "checkpoint": self.checkpoint,
-                 "seconds": _number(self.seconds, 1), "machine": self.machine, "seed": self.seed,
-                 "data": self.data, "parameters": f"{self.parameters:,}" if self.parameters else "",
+                 "seconds": _number(self.seconds, 1) or "not recorded", "machine": self.machine,
+                 "seed": self.seed, "data": self.data,
+                 "parameters": f"{self.parameters:,}" if self.parameters else "",
                  "real-time factor": _number(self.real_time, 3), "created": self.created,
                  "card": f"{self.name}.json"}
         rows = "".join(f'<tr><td style="color:#666;padding:1px 10px 1px 0">{key}</td>'

@@ -67,6 +67,8 @@ def test_one_utterance_has_no_interval_and_a_loss_its_minus():
     words = shown(ResultCard.of(row, **FACTS).html())
     assert "−0.50 dB" in words and "no interval" in words and "1 utterance " in words
     assert "nan" not in words
+    unknown = shown(ResultCard.of(row, **FACTS | {"seconds": math.nan}, real_time=0.0314).html())
+    assert "not recorded" in unknown and "nan" not in unknown and "0.031" in unknown
 
 
 def test_a_cards_text_is_escaped_and_reaches_nothing_outside():

@@ -384,7 +384,7 @@ plots.input_vs_improvement(table[table.system.isin(shown) & (table.view == test)
 #
 # Now hear the two ends of the histogram. First the ten mixtures on which your network did worst,
 # with what is known of each: how far apart the pitches are (in semitones) and the levels (in dB),
-# and how much of the time both speak. A click on a line opens it.
+# and in what part of the time both speak (0 to 1). A click on a line opens it.
 
 # %%
 items = {item["id"]: item for item in views[test]}
@@ -403,6 +403,8 @@ def tracks_of(name):
 known = slices.facts(views[test])
 told = known[["pitch_distance", "level_difference", "overlap", "sexes"]]
 worst = evaluation.worst(slices.join(rows("Conv-TasNet"), told)).drop(columns="note")
+worst = worst.rename(columns={"si_sdri": "SI-SDRi", "pitch_distance": "semitones apart",
+                              "level_difference": "dB apart"})
 worst_cases(worst, tracks_of, corpus.sample_rate)
 
 # %% [markdown]
@@ -433,7 +435,7 @@ plots.slices(sliced, title=f"Slices of the view {test!r}")
 
 # %%
 wide = sliced.pivot(index=["slice", "value", "n"], columns="system", values="text")
-wide[shown]
+wide.loc[sliced.set_index(["slice", "value", "n"]).index.unique(), shown]
 
 # %% [markdown]
 # The ideal mask is there to tell *hard for everybody* from *hard for this network*. If a slice is
@@ -576,7 +578,7 @@ table_part = evaluation.evaluate_all({name: systems[name] for name in ("mixture"
                                      perceptual=perceptual.NAMES)
 figures_of_part = evaluation.overview(table_part).droplevel("view")
 print(f"{n_part} of the {len(views[test])} mixtures of {test!r}")
-figures_of_part.drop(columns=["silent", "capped"]).T
+figures_of_part.drop(columns=["silent", "capped", "unmeasured"], errors="ignore").T
 
 # %% [markdown]
 # SDRi is usually a few tenths higher, since it forgives more. Never hold one paper's SI-SDRi
@@ -1229,8 +1231,9 @@ def keep(row):
     measured = rows(row["system"], row["view"]).drop_duplicates("mixture_id").seconds.sum()
     name = "_".join(["06", row["system"], row["metric"], row["view"]])
     facts = dict(parameters=models.count_parameters(model), real_time=factor, origin=origin,
-                 seconds=60 * trained.get("minutes", math.nan), checkpoint=checkpoint,
-                 seed=trained.get("seed", 0), preset=str(trained["preset"])) if is_net else dict(
+                 seconds=float(trained.get("seconds", 60 * trained.get("minutes", math.nan))),
+                 seed=trained.get("seed", 0), preset=str(trained.get("preset", "its own file")),
+                 checkpoint=checkpoint) if is_net else dict(
                  kind="bound", seconds=measured, seed=0, preset=preset.name, origin="yours")
     cards.ResultCard.of(row, name=re.sub(r"\W+", "_", name).lower(), data=corpus.folder.name,
                         machine=workspace.machine(), **facts).write(ws.cards)
