@@ -118,8 +118,6 @@ def separate_file(model: nn.Module, path: Path, outputs: list[Path], chunk_secon
 
 def separate_item(model: nn.Module, item: dict, job: Job) -> list[str]:
     """Separate a mixture of the corpus; its WAVs, the mixture's too, and the gain where known."""
-    if song_separation.is_for_stems(model):
-        raise SeparatingError(f"{job.sound}: this network is for songs: give it a sound file")
     mixture, sources = item["mixture"], item.get("sources")
     estimates = _in_chunks(model, mixture, CHUNK, None)
     notes = []

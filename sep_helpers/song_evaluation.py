@@ -167,7 +167,7 @@ def summary(table: pd.DataFrame, figures: Sequence[str] = ("sdr", "isr", "sir", 
     for (system, stem), group in table.groupby(["system", "stem"], sort=False):
         row = {"system": system, "stem": stem, "songs": int(group.song_sdr.notna().sum()),
                "windows": int(group.windows.sum() - group.silent.sum())}
-        row |= {name: group[name].median() for name in (*figures, "sdr_own")}
+        row |= {name: _median(group[name].to_numpy()) for name in (*figures, "sdr_own")}
         finite = group.song_sdr[np.isfinite(group.song_sdr)]
         rows.append({**row, "song_sdr": finite.mean(),
                      "consistency": group.consistency.max()})

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sep_helpers import audio, streams
 from sep_helpers.evaluation import EvaluationError, evaluating
 from sep_helpers.long_audio import chunk_starts
+from sep_helpers.stems import STEMS
 
 CHUNK, OVERLAP = 12.0, 1.0      # seconds; what one forward pass holds is what decides the memory
 FRAME = 1024                    # samples over which a share of what is missing is decided
@@ -164,6 +165,18 @@ def write(paths: Sequence[Path], stems: Tensor, rate: int) -> list[str]:
         raise
     return [f"peak {peak:.2f} would clip: all stems are scaled by {scale:.4f}, and add up to the "
             "song as loud as that"] * (peak > 1)
+
+
+def write_stem_file(outputs: Sequence[Path], names: Sequence[str], song: str) -> Path:
+    """The four stems that lie in `outputs` as <song>.stem.mp4 beside them, their sum in front."""
+    path = Path(outputs[0]).with_name(f"{song}.stem.mp4")
+    if lost := [name for name in STEMS if name not in names]:
+        raise audio.AudioError(f"{path}: this network gives no {lost[0]}: a .stem.mp4 has "
+                               f"{', '.join(STEMS)}")
+    _, rate, channels = audio.probe(outputs[0])
+    streams.write_stems(path, {name: audio.load_any(file, rate, channels).reshape(channels, -1)
+                               for name, file in zip(names, outputs, strict=True)}, rate)
+    return path
 
 
 def _checked(model: nn.Module, mixture: Tensor) -> Tensor:

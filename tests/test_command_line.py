@@ -92,6 +92,7 @@ def test_every_example_of_every_help_is_understood(name, line):
             assert (ROOT / word).exists(), word
 
 
-@pytest.mark.parametrize("name", ["train", "resume", "search", "evaluate", "separate", "runs"])
+@pytest.mark.parametrize("name", ["train", "resume", "search", "evaluate", "separate", "songs",
+                                  "runs"])
 def test_the_commands_teach_by_examples(name):
     assert len([line for of, line in EXAMPLES if of == name]) >= 2

@@ -1,11 +1,13 @@
 """`python -m sep_helpers separate`, from the files to the exit code."""
 
+import shutil
+
 import pytest
 import soundfile
 import torch
 from toy_corpus import make_sound
 
-from sep_helpers import models
+from sep_helpers import models, streams
 from sep_helpers.__main__ import main
 
 TINY = models.complete({"name": "conv_tasnet", "N": 8, "L": 8, "B": 4, "H": 8, "Sc": 4, "X": 1,
@@ -118,6 +120,19 @@ def test_songs_that_cannot_be_separated_are_one_line_each(tmp_path, stem_model, 
     low = make_sound(tmp_path / "low.wav", 4000, 4000)
     assert main(["separate", str(low), *stem_model, *out]) == 0
     assert "4000 Hz: the network was trained on 8000" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+def test_a_song_becomes_a_stem_file_and_a_stem_file_a_song(tmp_path, stem_model, capsys):
+    song = make_sound(tmp_path / "song.wav", 22050, 22050, channels=2)
+    assert main(["separate", str(song), *stem_model, "--stem-mp4"]) == 0
+    stems, rate = streams.read_stems(tmp_path / "song.stem.mp4")
+    drums, _ = soundfile.read(tmp_path / "song_drums.wav")
+    assert rate == 22050
+    assert abs((stems["drums"][:, :22050].numpy() * drums.T).sum() / (drums**2).sum() - 1) < 0.5
+    assert main(["separate", str(tmp_path / "song.stem.mp4"), *stem_model,
+                 "--out", str(tmp_path / "again")]) == 0
+    assert len(list((tmp_path / "again").glob("song.stem_*.wav"))) == 4
 
 
 def test_voices_are_drawn_too(tmp_path, model, capsys):

@@ -5,5 +5,5 @@ A command's module has `add(commands)`, which adds its parser to argparse's sub-
 slow to import is imported in that function, so that --help answers at once.
 """
 
-COMMANDS = ("train", "resume", "search", "evaluate", "separate", "models", "runs", "views",
-            "corpora", "doctor")                # in the order of --help
+COMMANDS = ("train", "resume", "search", "evaluate", "separate", "songs", "models", "runs",
+            "views", "corpora", "doctor")                # in the order of --help

@@ -36,6 +36,8 @@ def add(commands) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there")
     parser.add_argument("--plot", action="store_true",
                         help="draw the outputs' spectrograms and masks, as PNG files beside them")
+    parser.add_argument("--stem-mp4", action="store_true",
+                        help="write a song's four stems as one .stem.mp4, too (takes ffmpeg)")
     parser.add_argument("--chunk", type=float, metavar="SECONDS", default=30.0,
                         help="separate longer recordings in chunks of this length, stitched "
                              "without swapping voices (default: %(default)g)")
@@ -82,6 +84,9 @@ def _one(model, job, args) -> list[str]:
     there = [path for path in outputs if path.exists()]
     if there and not args.overwrite:
         return [f"{job.sound}: {there[0]} is there already, left alone (--overwrite replaces it)"]
+    if isinstance(job.sound, str) and song_separation.is_for_stems(model):
+        raise separating.SeparatingError(f"{job.sound}: no file; this network is for songs: give "
+                                         "it a sound file")
     if isinstance(job.sound, str):
         corpus = common.open_corpus(args.corpus, model.sample_rate)
         notes = separating.separate_item(model, separating.find_item(corpus, job.sound), job)
@@ -91,6 +96,8 @@ def _one(model, job, args) -> list[str]:
                 bar.total, bar.n = total, done
                 bar.refresh()
             notes = separating.separate_file(model, job.sound, outputs, args.chunk, on_chunk)
+    if args.stem_mp4:
+        notes.append(f"and {song_separation.write_stem_file(outputs, names, job.stem).name}")
     if args.plot:
         from sep_helpers import separation_pictures
 
