@@ -35,3 +35,24 @@ def report(name: str, ratios: list[float], peer: str, goal: float, **more) -> No
     figures = {"name": name, "median": round(median, 3), "peer": peer, "goal": goal,
                "ratios": [round(r, 3) for r in ratios], "machine": machine()} | more
     (STORED / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def agree(name: str, found: list[tuple[str, str, float, float]]) -> None:
+    """Print and store how far figures are from others' and may be; the exit code is 1 if further.
+
+    found: (figure, peer, the largest difference, its tolerance).
+    """
+    from sep_helpers.workspace import machine
+
+    for figure, peer, largest, tolerance in found:
+        print(f"{figure} and {peer} differ by {largest:.1g} at most, and may by {tolerance:g}")
+    within = sum(largest <= tolerance for *_, largest, tolerance in found)
+    print(f"{name}: {within} of {len(found)} within their tolerances")
+    folder = STORED.parent / "agreement"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [{"figure": figure, "peer": peer, "largest": float(f"{largest:.2g}"),
+              "tolerance": tolerance} for figure, peer, largest, tolerance in found]
+    (folder / f"{name}.json").write_text(json.dumps(
+        {"name": name, "found": lines, "machine": machine()}, indent=1) + "\n", encoding="utf-8")
+    if within < len(found):
+        raise SystemExit(1)
