@@ -197,3 +197,12 @@ def test_fit_cuts_and_pads_at_the_end():
     assert audio.fit(ramp, 2).tolist() == [[0, 1], [3, 4]]
     assert audio.fit(ramp, 4).tolist() == [[0, 1, 2, 0], [3, 4, 5, 0]]
     assert torch.equal(audio.fit(ramp, 3), ramp)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_24_bits_are_read_back_to_half_of_a_smaller_step(tmp_path, suffix):
+    given = torch.rand(2, 5000, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    audio.write(tmp_path / f"x.{suffix}", given, RATE, bits=24)
+    back, _ = soundfile.read(tmp_path / f"x.{suffix}", dtype="float64", always_2d=True)
+    assert np.abs(back.T - given.numpy()).max() <= 0.5001 / 2**23
+    assert soundfile.info(tmp_path / f"x.{suffix}").subtype == "PCM_24"

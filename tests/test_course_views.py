@@ -150,3 +150,20 @@ def test_a_corpus_of_few_voices_validates_on_voices_that_train(tmp_path, capsys)
     assert len(view) == 5 and "few voices" in capsys.readouterr().out
     kept_out = set(corpus.select(split="val")["file"])
     assert {cut.file for item in view for cut in item["cuts"]} <= kept_out
+
+
+def test_stems_of_another_split_stay_together_and_as_they_are():
+    """The training view's form, without what makes it training: no remix, no gains, no speed."""
+    corpus = corpora.embedded("music", sample_rate=22050, channels=2)
+    live = course_views.train_view(corpus, categories=["vocals", "drums", "other"], seconds=0.5,
+                                   level_db=6.0, speed=0.1, augment={"remix": 1, "swap": 1})
+    assert live.recipe.n_sources == 3
+    view = course_views.stems_view("val", corpus, live.recipe, 5)
+    assert len(view) == 5
+    for cuts, item in zip(view.mixtures, view, strict=True):
+        assert [cut.category for cut in cuts] == ["vocals", "drums", "other"]
+        assert {cut.file.split("/")[0] for cut in cuts} == {"bridge"}
+        assert len({cut.start for cut in cuts}) == 1 and {cut.gain_db for cut in cuts} == {0.0}
+        assert item["mixture"].shape == (2, 11025)
+    again = course_views.stems_view("val", corpus, live.recipe, 5)
+    assert again.mixtures == view.mixtures

@@ -66,3 +66,17 @@ def test_a_header_whose_config_cannot_be_built_is_refused(tmp_path, config):
     with pytest.raises(ModelFileError, match="its header cannot be built") as error:
         models.load(tmp_path / "m.safetensors")
     assert "\n" not in str(error.value)
+
+
+def test_the_outputs_names_travel_with_the_weights(separator, tmp_path):
+    separator.names = ["vocals", "other"]
+    models.save(separator, tmp_path / "m.safetensors", data="songs")
+    back = models.load(tmp_path / "m.safetensors")
+    assert back.names == ["vocals", "other"]
+    models.save(back, tmp_path / "again.safetensors", half=True)
+    assert models.load(tmp_path / "again.safetensors").names == ["vocals", "other"]
+    assert models.read_card(tmp_path / "m.safetensors") == {"data": "songs",
+                                                            "names": ["vocals", "other"]}
+    del separator.names
+    models.save(separator, tmp_path / "plain.safetensors")
+    assert models.load(tmp_path / "plain.safetensors").names is None

@@ -54,3 +54,13 @@ def test_what_is_no_network_is_refused_in_one_line(separator, tmp_path):
         with pytest.raises(TrainedError, match=words) as fault:
             trained.load(what)
         assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize(("recipe", "names"), [
+    ({"categories": ["vocals", "other"], "n_sources": 2, "together": "track"}, ["vocals", "other"]),
+    ({"categories": ["a", "b"], "n_sources": 2, "in_order": True}, ["a", "b"]),
+    ({"categories": ["a", "b"], "n_sources": 2}, None),             # any order: no names
+    ({"categories": ["a", "b", "c"], "n_sources": 2, "in_order": True}, None),
+    ({"categories": 2, "n_sources": 2, "together": "track"}, None), ({}, None), (None, None)])
+def test_outputs_have_names_where_the_recipe_fixes_their_order(recipe, names):
+    assert trained.names_in(recipe) == names
