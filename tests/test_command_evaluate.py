@@ -90,6 +90,23 @@ def test_estimates_in_files_are_measured_like_a_network(files, tmp_path, capsys)
     assert "has 1 estimates of" in capsys.readouterr().out
 
 
+def test_outputs_that_mean_something_keep_their_order(files, tmp_path):
+    figures = {}
+    for flag in ([], ["--in-order"]):
+        assert main(["evaluate", files[0], *files[2], *flag, "--csv", str(tmp_path / "f.csv")]) == 0
+        table = pd.read_csv(tmp_path / "f.csv").query("system != 'mixture'")
+        figures[bool(flag)] = table.groupby("mixture_id")["si_sdr"].mean()
+    assert (figures[False] >= figures[True]).all()
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(files, tmp_path,
+                                                                              capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["evaluate", files[0], *files[2], "--csv", str(tmp_path / "file/f.csv")]) == 1
+    said = capsys.readouterr()
+    assert "cannot be written" in said.err and "SI-SDRi" not in said.out
+
+
 def test_what_cannot_be_is_one_line(files, tmp_path, capsys):
     fast = models.complete(TINY | {"sample_rate": 16000})
     models.save(models.build(fast), tmp_path / "fast.safetensors")

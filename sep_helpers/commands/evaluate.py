@@ -33,7 +33,7 @@ def add(commands) -> None:
     parser.add_argument("--view", type=Path, metavar="CSV",
                         help="a frozen view (default: the test views seen and unseen)")
     parser.add_argument("--n", type=int, help="only the first N mixtures of each view")
-    parser.add_argument("--bss", action="store_true", help="SDR by BSS-eval too, which is slower")
+    parser.add_argument("--bss", action="store_true", help="SDR, SIR and SAR, too")
     parser.add_argument("--perceptual", nargs="*", metavar="FIGURE",
                         help="stoi, estoi, pesq_nb, pesq_wb (default: all that can be measured)")
     parser.add_argument("--oracles", action="store_true",
@@ -42,6 +42,8 @@ def add(commands) -> None:
                         help="by sex, pitch, level and overlap of the voices")
     parser.add_argument("--worst", type=int, default=0, metavar="N",
                         help="name the N mixtures that each network did worst on")
+    parser.add_argument("--in-order", action="store_true",
+                        help="output k is for source k, as in networks for stems or categories")
     parser.add_argument("--csv", type=Path, metavar="FILE",
                         help="write every figure, one line a mixture and source")
     common.add_corpus(parser)
@@ -63,7 +65,10 @@ def run(args) -> int:
     others = evaluation.floors_and_ceilings() if args.oracles else {
         "mixture": evaluation.mixture_system()}
     figures = () if args.perceptual is None else tuple(args.perceptual or perceptual.NAMES)
-    table = pd.concat([evaluation.evaluate_all(others | models, {name: view}, args.bss, figures)
+    if args.csv:
+        _prepare(args.csv)                       # not after an hour of measuring
+    table = pd.concat([evaluation.evaluate_all(others | models, {name: view}, args.bss, figures,
+                                               permute=not args.in_order)
                        for name, view in views.items()], ignore_index=True)
     for metric in ("si_sdri", *["sdri", "sir", "sar"] * args.bss, *figures):
         if table[metric].notna().any():
@@ -138,6 +143,18 @@ def _comparisons(table, models: list[str]):
             sure = "" if low > 0 or high < 0 else ": no difference shown"
             yield (f"{view}: {other} - {models[0]} = {mean:+.2f} dB ({low:+.2f} to {high:+.2f}), "
                    f"paired{sure}")
+
+
+def _prepare(path: Path) -> None:
+    """Refuse a file that cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.tmp")
+        draft.touch()
+        draft.unlink()
+    except OSError as error:
+        raise common.CommandError(f"{path} cannot be written ({error}): check the folder and the "
+                                  "space on its disk") from error
 
 
 def _keep(table, path: Path) -> None:
