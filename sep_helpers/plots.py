@@ -21,6 +21,7 @@ from sep_helpers.plots_evaluation import (  # noqa: F401
     slices,
 )
 from sep_helpers.plots_mixtures import mixture_map  # noqa: F401
+from sep_helpers.plots_music import answers, code, curves, standings, stem_pictures  # noqa: F401
 from sep_helpers.plots_results import (  # noqa: F401
     comparison,
     improvement_histogram,

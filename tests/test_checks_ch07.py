@@ -37,7 +37,7 @@ def shapes(block, freqs, vertical, horizontal, taps, code):
     return [(2, block, freqs), (vertical, block, 1), (horizontal, block - taps + 1, 1), (code,)]
 
 
-# --- 07.3
+# --- 07.4
 
 def augment(stems, rng):
     swap = torch.tensor(rng.uniform(size=len(stems)) < 0.5)
@@ -55,7 +55,7 @@ def own_dice(stems, rng):
     return augment(stems, np.random.default_rng())
 
 
-# --- 07.4
+# --- 07.3
 
 def apart(D, alpha, beta, beta_vocals):
     W = torch.full((4, 4), alpha)
@@ -95,7 +95,7 @@ def last_takes_all(estimates, mixture):
     return out
 
 
-RIGHT = {"07.1": desk, "07.2": shapes, "07.3": augment, "07.4": apart, "07.5": median,
+RIGHT = {"07.1": desk, "07.2": shapes, "07.3": apart, "07.4": augment, "07.5": median,
          "07.6": adds_up}
 WRONG = [
     ("07.1", lambda s, g: desk(s, g)[0], "return two things"),
@@ -119,24 +119,24 @@ WRONG = [
      "count the places"),
     ("07.2", lambda b, f, v, h, t, c: [*shapes(b, f, v, h, t, c)[:3], (h * (b - t + 1),)],
      "the code is"),
-    ("07.3", swapped_in_place, "in place"),
-    ("07.3", lambda s, rng: s.flip(2), "turned time round"),
-    ("07.3", lambda s, rng: s.flip(1) if rng.uniform() < 0.5 else s.clone(), "swapped together"),
-    ("07.3", lambda s, rng: s.flip(1), "swapped together"),
-    ("07.3", lambda s, rng: torch.where(torch.tensor(rng.uniform(size=4) < 0.1)[:, None, None],
+    ("07.4", swapped_in_place, "in place"),
+    ("07.4", lambda s, rng: s.flip(2), "turned time round"),
+    ("07.4", lambda s, rng: s.flip(1) if rng.uniform() < 0.5 else s.clone(), "swapped together"),
+    ("07.4", lambda s, rng: s.flip(1), "swapped together"),
+    ("07.4", lambda s, rng: torch.where(torch.tensor(rng.uniform(size=4) < 0.1)[:, None, None],
                                         s.flip(1), s), "half of the time"),
-    ("07.3", lambda s, rng: 0.5 * s, "neither itself"),
-    ("07.3", own_dice, "draw from `rng`"),
-    ("07.3", lambda s, rng: s[0], "return stems again"),
-    ("07.4", lambda D, a, b, v: own(D), "nothing keeps"),
-    ("07.4", lambda D, a, b, v: own(D) + a * others(D) + towards_rest(D, b, v), "you ADD"),
-    ("07.4", lambda D, a, b, v: apart(D, a, b, v) + D[3, 3], "`other`, the last stem"),
-    ("07.4", lambda D, a, b, v: apart(D, a, b, b), "beta_vocals"),
-    ("07.4", lambda D, a, b, v: own(D) - a * (D[:3].sum() - own(D)), "not alpha"),
-    ("07.4", lambda D, a, b, v: apart(D, a, b, v) - a * D[3, :3].sum(), "last ROW"),
-    ("07.4", lambda D, a, b, v: apart(D, a, b, v) - a * own(D), "own distances"),
-    ("07.4", lambda D, a, b, v: apart(D, b, a, v), "for the example"),
-    ("07.4", lambda D, a, b, v: D, "one number"),
+    ("07.4", lambda s, rng: 0.5 * s, "neither itself"),
+    ("07.4", own_dice, "draw from `rng`"),
+    ("07.4", lambda s, rng: s[0], "return stems again"),
+    ("07.3", lambda D, a, b, v: own(D), "nothing keeps"),
+    ("07.3", lambda D, a, b, v: own(D) + a * others(D) + towards_rest(D, b, v), "you ADD"),
+    ("07.3", lambda D, a, b, v: apart(D, a, b, v) + D[3, 3], "`other`, the last stem"),
+    ("07.3", lambda D, a, b, v: apart(D, a, b, b), "beta_vocals"),
+    ("07.3", lambda D, a, b, v: own(D) - a * (D[:3].sum() - own(D)), "not alpha"),
+    ("07.3", lambda D, a, b, v: apart(D, a, b, v) - a * D[3, :3].sum(), "last ROW"),
+    ("07.3", lambda D, a, b, v: apart(D, a, b, v) - a * own(D), "own distances"),
+    ("07.3", lambda D, a, b, v: apart(D, b, a, v), "for the example"),
+    ("07.3", lambda D, a, b, v: D, "one number"),
     ("07.5", lambda songs: np.median([np.median(song) for song in songs]), "np.nanmedian"),
     ("07.5", lambda songs: np.nanmedian(np.concatenate(songs)), "one figure a song first"),
     ("07.5", lambda songs: np.nanmean(np.concatenate(songs)), "a mean over all seconds"),

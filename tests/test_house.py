@@ -90,6 +90,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "plots_views",
     "plots_corpus",
     "plots_mixtures",
+    "plots_music",
     "plots",
     "separation_pictures",
     "progress",

@@ -83,7 +83,7 @@ def judge_shapes(shapes) -> str | None:
 
 
 def judge_swap(augment) -> str | None:
-    """07.3: augment(stems (source, channel, time), rng) -> new stems, sides swapped by chance."""
+    """07.4: augment(stems (source, channel, time), rng) -> new stems, sides swapped by chance."""
     stems = _stems()
     before, swapped = stems.clone(), []
     for seed in range(80):
@@ -112,7 +112,7 @@ def judge_swap(augment) -> str | None:
 
 
 def judge_apart(apart) -> str | None:
-    """07.4: apart(D (estimate, source), alpha, beta, beta_vocals) -> DeepConvSep's loss."""
+    """07.3: apart(D (estimate, source), alpha, beta, beta_vocals) -> DeepConvSep's loss."""
     D = torch.tensor([[1.0, 20.0, 30.0, 500.0], [40.0, 2.0, 60.0, 700.0], [80.0, 90.0, 3.0, 900.0],
                       [11.0, 13.0, 17.0, 4.0]])
     alpha, beta, voice = 0.001, 0.01, 0.03
@@ -202,5 +202,5 @@ def judge_adds_up(adds_up) -> str | None:
         "they add up, but not by equal shares of what was missing"
 
 
-JUDGES = {"07.1": judge_desk, "07.2": judge_shapes, "07.3": judge_swap, "07.4": judge_apart,
+JUDGES = {"07.1": judge_desk, "07.2": judge_shapes, "07.3": judge_apart, "07.4": judge_swap,
           "07.5": judge_median, "07.6": judge_adds_up}
