@@ -115,17 +115,17 @@ left = (chorus[:, 0] - chorus[:, 1]) / 2
 def db(x):
     return 10 * torch.log10(x.square().mean(-1).clamp(min=1e-12))
 
-pd.DataFrame({"in the mixture (dB)": db(chorus.mean(1)), "in left minus right (dB)": db(left)},
-             index=STEMS).astype(float).round(1)
+pd.DataFrame({"in the mixture (dB)": db(chorus.mean(1)), "in left minus right (dB)": db(left),
+              "lost (dB)": db(chorus.mean(1)) - db(left)}, index=STEMS).astype(float).round(1)
 
 # %%
 player({"mixture": mixture, "left minus right": side,
         "true karaoke": mixture - chorus[0]}, RATE, "Karaoke without any network")
 
 # %% [markdown]
-# It costs no learning at all, and it works for whatever stands exactly in the middle: here that is
-# also the bass. A network that reads *both* channels can use such hints, and it can use them stem by
-# stem. That is what "stereo" means for a separator: `(batch, channel, time)` goes in,
+# It costs no learning at all, and it does to every stem what it does to the voice: whatever stands in
+# the middle goes, and in this song nearly everything stands there, the bass most of all. A network
+# that reads *both* channels can use such hints stem by stem. That is what "stereo" means for a separator: `(batch, channel, time)` goes in,
 # `(batch, stem, channel, time)` comes out.
 #
 # ## 3 · Masks that know the answer
@@ -149,8 +149,8 @@ plots.stem_pictures(dict(zip(STEMS, chorus, strict=True)), ideal, RATE, N_FFT, H
 # %%
 def sdr(estimates, stems):
     """10 log10 |s|^2 / |s - e|^2 over both channels, (..., channel, time) -> dB."""
-    error = (stems - estimates).square().sum((-2, -1))
-    return 10 * torch.log10(stems.square().sum((-2, -1)) / error.clamp(min=1e-9))
+    power, error = (x.square().sum((-2, -1)).clamp(min=1e-9) for x in (stems, stems - estimates))
+    return 10 * torch.log10(power / error)
 
 def with_ideal(name, mixture, stems):
     """Stems (stem, channel, time) through an ideal mask, each channel with masks of its own."""
