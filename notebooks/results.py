@@ -8,15 +8,17 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 from build import BADGE, Course, summary_of, title_of
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from sep_helpers import __main__ as command_line  # noqa: E402
 from sep_helpers import cards, models, standard_views  # noqa: E402
+from sep_helpers.stems import STEMS  # noqa: E402
 from sep_helpers.workspace import PRESETS  # noqa: E402
 
-MEASURES = {"si_sdri": "SI-SNRi", "sdri": "SDRi"}
+MEASURES = {"si_sdri": "SI-SNRi", "sdri": "SDRi", "sdr": "SDR"}
 TITLES = {s.name: s.title for s in standard_views.STANDARDS.values()}
 
 
@@ -80,6 +82,17 @@ def figure(card) -> str:
     return f"{card.mean:.2f}{interval}"
 
 
+def music_table(root: Path) -> str:
+    """The music study's SDR, stem by stem, on test and validation songs, with the bounds."""
+    found = pd.read_csv(root / "assets" / "studies" / "music.csv")
+    columns = [(view, stem) for view in ("test", "val") for stem in STEMS]
+    medians = found.pivot_table(index="system", columns=["view", "stem"], values="sdr",
+                                aggfunc="median", sort=False)[columns]
+    rows = [[system, *(f"{value:.1f}" for value in line)]
+            for system, line in zip(medians.index, medians.to_numpy(), strict=True)]
+    return markdown(["SDR, dB", *(f"{view}: {stem}" for view, stem in columns)], rows)
+
+
 def bench_table(root: Path) -> str:
     """The stored bench figures, a table for each machine they come from."""
     found = [json.loads(path.read_text(encoding="utf-8"))
@@ -111,6 +124,7 @@ def markdown(head: list[str], rows: list[list]) -> str:
 
 
 TABLES = {"map": map_table, "presets": presets_table, "results": results_table,
+          "music": music_table,
           "bench": bench_table, "commands": commands_table}
 
 

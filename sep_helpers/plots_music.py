@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from sep_helpers.plots_style import COLOURS, GREY, LEVELS, LINESTYLES, SHARES, SIGNED, figure
+from sep_helpers.stems import STEMS
 from sep_helpers.stft import stft
 
 LOWEST = 40.0        # Hz, where the scale of octaves begins
@@ -115,7 +117,8 @@ def answers(table: pd.DataFrame, title: str = "What the units answer to") -> Fig
 def curves(table: pd.DataFrame, by: str, x: str = "epoch", y: str = "sdr", title: str = "",
            label: str = "SDR (dB)") -> Figure:
     """One line for each value of column `by`, one small picture for each stem of the table."""
-    stems = list(dict.fromkeys(table["stem"]))
+    there = list(dict.fromkeys(table["stem"]))
+    stems = [s for s in STEMS if s in there] + [s for s in there if s not in STEMS]
     fig, axes = plt.subplots(1, len(stems), sharey=True, squeeze=False,
                              figsize=(1.2 + 2.1 * len(stems), 3))
     for ax, stem in zip(axes[0], stems, strict=True):
@@ -125,6 +128,7 @@ def curves(table: pd.DataFrame, by: str, x: str = "epoch", y: str = "sdr", title
             mean = line.groupby(x)[y].mean()
             ax.plot(mean.index, mean, color=colour, linestyle=style, label=name)
         ax.set(xlabel=x)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.set_title(stem, fontsize=10, fontweight="normal")
     axes[0, 0].set_ylabel(label)
     handles, names = axes[0, 0].get_legend_handles_labels()

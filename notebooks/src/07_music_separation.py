@@ -62,7 +62,7 @@ def stems_of(track, seconds=None):
     whole = torch.stack([song.waveform(f"{track}/{stem}.flac") for stem in STEMS])
     return whole[..., :round(seconds * RATE)] if seconds else whole
 
-chorus = stems_of("chorus", 5.0)
+chorus = stems_of("chorus", 4.0)
 mixture = chorus.sum(0)
 print("stems", tuple(chorus.shape), "= stem, channel, time;  mixture", tuple(mixture.shape))
 song.table.groupby(["track", "split"], sort=False).seconds.first().to_frame()
@@ -532,7 +532,7 @@ def by_second(estimates, stems, window=RATE):
     return 10 * torch.log10(s.square().sum((1, 3)) / (s - e).square().sum((1, 3)))
 
 compare("SDR by the second", by_second, lambda e, s, w=RATE: distortion(e.double().numpy(),
-        s.double().numpy(), w), estimates[..., :5 * RATE], chorus[..., :5 * RATE], tolerance=1e-3)
+        s.double().numpy(), w), estimates[..., :4 * RATE], chorus[..., :4 * RATE], tolerance=1e-3)
 
 # %%
 whole = stems_of("chorus")
@@ -543,7 +543,7 @@ for stem, values, colour, marker in zip(STEMS, seconds, COLOURS, "os^D", strict=
             label=f"{stem}: median {values.median():.1f} dB")
     ax.axhline(values.median(), color=colour, linewidth=0.8)
 ax.set(title="The chorus, second by second", xlabel="time (s)", ylabel="SDR (dB)")
-ax.legend(ncols=4, fontsize="small", loc="lower center")
+ax.legend(ncols=2, fontsize="small")
 plt.show()
 
 # %% [markdown]
@@ -663,37 +663,28 @@ def code_of(network, mixture):
     hook.remove()
     return caught[0]
 
-whole_verse = stems_of("verse")
-code = code_of(mine, whole_verse.sum(0))
-block_seconds = mine.block * HOP / RATE
+whole_verse, size = stems_of("verse"), mine.block * HOP
+code = code_of(mine, whole_verse.sum(0))[:whole_verse.shape[-1] // size]    # the whole blocks
 print("blocks and units:", tuple(code.shape))
-plots.code(code, block_seconds, "The verse")
+plots.code(code, size / RATE, "The verse")
 
 # %% [markdown]
 # Vertical stripes that come back are bars that come back. What do single units answer to? We hold each
 # against the level of each stem in the same blocks.
 
 # %%
-def block_levels(stems, size):
-    """Level in dB of each stem in each block, (stem, block)."""
-    padded = nn.functional.pad(stems, (0, -stems.shape[-1] % size))
-    return db(padded.mean(1).unflatten(-1, (-1, size))).clamp(min=-60)
-
-levels = block_levels(whole_verse, mine.block * HOP)
-n = min(levels.shape[1], len(code))
-table = np.corrcoef(levels[:, :n].numpy(), code[:n].T.numpy() + 1e-9 * np.random.default_rng(0).random((code.shape[1], n)))
-units = pd.DataFrame(table[:4, 4:], STEMS)
-units.loc[:, (code.max(0).values == 0).numpy()] = np.nan          # units that never answer
-plots.answers(units)
+levels = db(whole_verse.mean(1).unfold(-1, size, size)).clamp(min=-60)     # (stem, block)
+changes = code.std(0) > 0
+together = np.corrcoef(levels.numpy(), code[:, changes].T.numpy())         # all against all
+plots.answers(pd.DataFrame(together[:4, 4:], STEMS))
 
 # %% [markdown]
-# And without any music: a pure tone in every block, from low to high, then a click. Which unit wakes up?
+# And without any music: a pure tone in every block, from low to high. Which unit wakes up?
 
 # %%
-size = mine.block * HOP
 hertz = torch.tensor(np.geomspace(50, 9000, 40), dtype=torch.float32)
-time = torch.arange(size) / RATE
-tones = 0.1 * torch.sin(2 * torch.pi * hertz[:, None] * time) * torch.hann_window(size)
+ticks = torch.arange(size) / RATE
+tones = 0.1 * torch.sin(2 * torch.pi * hertz[:, None] * ticks) * torch.hann_window(size)
 answer = code_of(mine, tones.flatten().expand(2, -1).contiguous())[:len(hertz)]
 awake = answer[:, answer.max(0).values > 0]
 awake = awake[:, awake.argmax(0).argsort()]
@@ -707,8 +698,9 @@ fig.colorbar(drawn, label="share of the unit's largest answer")
 plt.show()
 
 # %% [markdown]
-# Few units are tuned to one tone; most answer to wide bands. After seconds of training on one song that
-# is all they need. (The level was taken out before the network, so a soft tone looks like a loud one.)
+# A column that is bright from top to bottom is a tone to which the whole code answers; a unit that is
+# bright in one place only has found a register of its own. After seconds of training on one song, few
+# have. (Units that stay dark were never woken by a tone: they may be waiting for a drum.)
 #
 # ## 12 · A whole song
 #
@@ -716,13 +708,13 @@ plt.show()
 # over one; stems have names, so no chunk can come out the other way round, as voices do.
 
 # %%
-import time as clock
+import time
 
 repeats = 1 if ws.preset.name == "smoke" else 4
 long = whole_verse.sum(0).repeat(1, repeats)
-began = clock.perf_counter()
+began = time.perf_counter()
 stems = separate_song(separator, long)
-took, lasts = clock.perf_counter() - began, long.shape[-1] / RATE
+took, lasts = time.perf_counter() - began, long.shape[-1] / RATE
 print(f"{lasts:.0f} s of stereo in {took:.1f} s, {lasts / took:.0f} times as fast as it plays")
 print("length kept:", stems.shape[-1] == long.shape[-1], f" sum off by "
       f"{10 * torch.log10((stems.sum(0) - long).square().mean() / long.square().mean()):.0f} dB")

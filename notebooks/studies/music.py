@@ -1,6 +1,6 @@
 """Four stems from real songs: stereo against mono, with and without augmentation, three networks.
 
-    make studies ONLY=music PRESET=laptop       about 17 minutes of one quiet core; resumable
+    make studies ONLY=music PRESET=laptop       about 8 minutes of one quiet core; resumable
     python notebooks/studies/music.py U-Net     only that variant is trained now
 
 Trained on the training excerpts of music_real (in the folder that SEP_REAL_DATA names) and on the
@@ -10,6 +10,8 @@ assets/studies/music.yaml; the laptop's tables are kept beside it, the network t
 assets/checkpoints/music_separator.
 """
 
+import argparse
+import math
 import os
 import shutil
 import sys
@@ -24,10 +26,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from sep_helpers.song_separation import separate_song  # noqa: E402
-from sep_helpers.stems import STEMS  # noqa: E402
-
 from sep_helpers import (  # noqa: E402
+    cards,
     checkpoints,
     corpora,
     models,
@@ -37,8 +37,11 @@ from sep_helpers import (  # noqa: E402
     views,
     workspace,
 )
+from sep_helpers.song_separation import separate_song  # noqa: E402
+from sep_helpers.stems import STEMS  # noqa: E402
 
 RATE, LEVEL_DB = 22050, -25.0      # Hz; RMS of every stem that sounds
+SILENCE_DB = -90.0                 # a stem below is silent, whatever its last bits say
 COLUMNS = ["system", "song", "stem", "sdr", "song_sdr", "windows", "silent", "consistency",
            "real_time", "parameters", "cpu_seconds"]
 
@@ -101,8 +104,8 @@ def recipe(split: str, **changes) -> views.Recipe:
                         **changes)
 
 
-def train(plan: Plan, variant: str, folder: Path, out: Path) -> pd.DataFrame:
-    """Train a variant, or go on with it; its history."""
+def train(plan: Plan, variant: str, folder: Path, out: Path, minutes: float) -> pd.DataFrame:
+    """Train a variant, or go on with it, for at most so many minutes; its history."""
     config, told = plan.network(variant), plan.variants[variant]
     corpus = corpora.open_corpus(folder, RATE, config.get("channels", 1), kind="stem")
     augment = plan.augmentation
@@ -115,7 +118,7 @@ def train(plan: Plan, variant: str, folder: Path, out: Path) -> pd.DataFrame:
         corpus, recipe("val", seconds=3.0, n_mixtures=plan.n_val, seed=8)))
     settings = training.Settings(epochs=plan.epochs, batch=plan.batch, warmup=plan.warmup,
                                  learning_rate=plan.learning_rate, objective="snr",
-                                 assignment="fixed")
+                                 assignment="fixed", max_minutes=minutes)
     torch.manual_seed(0)
     return training.fit(models.build(config), view, val, settings, out, on_epoch=Watch(folder, out))
 
@@ -170,7 +173,22 @@ def measure(plan: Plan, folder: Path, work: Path) -> tuple[pd.DataFrame, pd.Data
               for view in [song_evaluation.song_view(corpus, split, rms_db=LEVEL_DB)]
               for name, system in systems.items()]
     table = pd.concat(tables).merge(pd.DataFrame(facts), how="left", on="system")
-    return table[["view", *COLUMNS]].round(3), pd.concat(curves)
+    loud = {file.removesuffix(".flac"): corpus.rms_db(file) > SILENCE_DB
+            for file in corpus.table["file"]}
+    heard = [loud[f"{row.song}/{row.stem}"] for row in table.itertuples()]
+    return table.loc[heard, ["view", *COLUMNS]].round(3), pd.concat(curves)
+
+
+def write_cards(plan: Plan, table: pd.DataFrame, folder: Path) -> None:
+    """A card for every network on every view: the mean over the stems of its medians over songs."""
+    for (view, system), rows in table.dropna(subset="parameters").groupby(["view", "system"]):
+        medians = rows.groupby("stem")["sdr"].median()
+        name = "_".join(["music", place(Path(), system).name, view])
+        cards.ResultCard(
+            name=name, system=system, view=f"songs_{view}", metric="sdr", mean=medians.mean(),
+            low=math.nan, high=math.nan, n=rows["song"].nunique(), preset=plan.preset,
+            origin="shipped", seconds=rows["cpu_seconds"].max(), machine=workspace.machine(),
+            seed=0, data="music_real", parameters=int(rows["parameters"].max())).write(folder)
 
 
 def place(work: Path, variant: str) -> Path:
@@ -189,23 +207,29 @@ def ship(plan: Plan, work: Path, out: Path) -> None:
     run = place(work, plan.shipped)
     out.mkdir(parents=True, exist_ok=True)
     models.save(trained(plan, plan.shipped, run), out / "model.safetensors", half=True,
-                names=list(STEMS), seed=0, preset=plan.preset, licence="CC0-1.0",
+                title=f"{plan.shipped}, four stems of stereo music", names=list(STEMS), seed=0,
+                preset=plan.preset, licence="CC0-1.0",
                 data="music_real (train excerpts, CC0: Software-Entwicklungskit, 'Everything is "
                      "Free'), embedded verse (CC0)", made_by="make studies ONLY=music")
     pd.read_csv(run / "curve.csv").to_csv(out / "history.csv", index=False)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Train and measure separators of stems.")
+    parser.add_argument("variants", nargs="*", help="train these only, and measure nothing")
+    parser.add_argument("--minutes", type=float, default=600, help="of this sitting; it resumes")
+    asked = parser.parse_args()
     plan = read_plan(workspace.start("laptop").preset.name)
     work = ROOT / "work" / "studies" / f"music_{plan.preset}"
     folder = join(ROOT / "work" / "studies" / "songs")
-    for variant in sys.argv[1:] or plan.variants:
+    for variant in asked.variants or plan.variants:
         print(variant, flush=True)
-        train(plan, variant, folder, place(work, variant))
-    if sys.argv[1:]:
+        train(plan, variant, folder, place(work, variant), asked.minutes)
+    if asked.variants:
         return
     table, curves = measure(plan, folder, work)
     kept = plan.preset == "laptop"
+    write_cards(plan, table, ROOT / "assets" / "cards" if kept else work / "cards")
     for name, rows in {"music.csv": table, "music_curves.csv": curves}.items():
         rows.to_csv((sweeps.FOLDER if kept else work) / name, index=False)
     ship(plan, work, (ROOT / "assets" if kept else work) / "checkpoints" / "music_separator")

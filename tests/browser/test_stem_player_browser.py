@@ -1,5 +1,8 @@
 """The stem player in headless Chromium: what is heard is the sum that its faders say."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from test_player_browser import (  # noqa: F401  (show is a fixture)
@@ -110,3 +113,22 @@ def test_nothing_sticks_out_at_any_width(new_page, width):
       [...side.children].every((part) => part.getBoundingClientRect().right <=
         side.getBoundingClientRect().right + 1))"""
     assert page.evaluate(inside)
+
+
+def test_the_courses_own_pages_play_it(page, serve, tmp_path):
+    nbformat = pytest.importorskip("nbformat")
+    sys.path.insert(0, str(Path(__file__).parents[2] / "notebooks"))
+    import pages
+    import render
+
+    cell = nbformat.v4.new_code_cell("stem_player(...)", outputs=[nbformat.v4.new_output(
+        "execute_result", {"text/html": stem_player(STEMS, RATE, "Saved").data},
+        execution_count=1)])
+    body = render.body(nbformat.v4.new_notebook(cells=[cell]), tmp_path)
+    (tmp_path / "index.html").write_text(f"<style>{pages.style()}</style><main>{body}</main>",
+                                         "utf-8")
+    page.goto(serve(tmp_path))
+    page.locator(".round").click()
+    page.wait_for_function("sepPlayers.list[0].state.position > 0.1")
+    press(page, "k")
+    assert audible(page) == [False, False, True, True]
