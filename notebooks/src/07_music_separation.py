@@ -449,7 +449,7 @@ end.assign(mean=end.mean(axis=1)).round(2).rename_axis(columns="SDR (dB)")
 # Ten excerpts of five real songs in stems (dedicated to the public domain by their makers, not part of
 # this course): three songs and the embedded verse train, one song is for validation, one for the
 # test. Stems that sound were brought to one level, since some lie 20 dB under the others. Each network
-# had one minute of one core; `make studies ONLY=music` repeats it.
+# had a minute or two of one core, as the table below says; `make studies ONLY=music` repeats it.
 
 # %%
 from sep_helpers.sweeps import FOLDER as STUDIES
@@ -577,7 +577,8 @@ check("07.5", song_figure)
 
 # %% [markdown]
 # Now the embedded song as the study does it, **validation and test apart**: bridge and chorus. Whoever
-# chooses a network by the chorus has no test left.
+# chooses a network by the chorus has no test left. (The published code validated on its test folder, and
+# drew the songs to be measured *with replacement*: some counted twice, others never.)
 
 # %%
 systems = song_evaluation.floors_and_ceilings()

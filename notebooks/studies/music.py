@@ -117,8 +117,8 @@ def train(plan: Plan, variant: str, folder: Path, out: Path, minutes: float) -> 
     val = views.FrozenView(corpus, views.freeze(
         corpus, recipe("val", seconds=3.0, n_mixtures=plan.n_val, seed=8)))
     settings = training.Settings(epochs=plan.epochs, batch=plan.batch, warmup=plan.warmup,
-                                 learning_rate=plan.learning_rate, objective="snr",
-                                 assignment="fixed", max_minutes=minutes)
+                                 learning_rate=plan.learning_rate, assignment="fixed",
+                                 objective=told.get("objective", "snr"), max_minutes=minutes)
     torch.manual_seed(0)
     return training.fit(models.build(config), view, val, settings, out, on_epoch=Watch(folder, out))
 
