@@ -19,7 +19,9 @@ from sep_helpers.stems import STEMS  # noqa: E402
 from sep_helpers.workspace import PRESETS  # noqa: E402
 
 MEASURES = {"si_sdri": "SI-SNRi", "sdri": "SDRi", "sdr": "SDR"}
-TITLES = {s.name: s.title for s in standard_views.STANDARDS.values()}
+TITLES = {s.name: s.title for s in standard_views.STANDARDS.values()} | {
+    "songs_test": "real songs in four stems, the test song, mean over stems",
+    "songs_val": "real songs in four stems, the validation song, mean over stems"}
 
 
 def map_table(root: Path) -> str:

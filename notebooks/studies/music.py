@@ -157,26 +157,35 @@ def sdr(estimates: torch.Tensor, stems: torch.Tensor) -> torch.Tensor:
 def measure(plan: Plan, folder: Path, work: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(what all that is trained reaches on whole songs, stem by stem; the curves on the way)."""
     corpus = corpora.open_corpus(folder, RATE, 2, kind="stem")
-    systems, facts, curves = song_evaluation.floors_and_ceilings(), [], []
+    tables = [on_songs(corpus, song_evaluation.floors_and_ceilings(), work / "bounds.csv")]
+    curves = []
     for variant in plan.variants:
         run = place(work, variant)
         if not (run / "finished").is_file():
             print(f"{variant}: not trained yet, left out")
             continue
-        systems[variant] = trained(plan, variant, run)
-        curve = pd.read_csv(run / "curve.csv").assign(variant=variant)
-        curves.append(curve)
-        facts.append({"system": variant, "cpu_seconds": curve["cpu_seconds"].max(),
-                      "parameters": models.count_parameters(systems[variant])})
-    tables = [song_evaluation.evaluate_songs(system, view, name, filters=False).assign(view=split)
-              for split in ("val", "test")
-              for view in [song_evaluation.song_view(corpus, split, rms_db=LEVEL_DB)]
-              for name, system in systems.items()]
-    table = pd.concat(tables).merge(pd.DataFrame(facts), how="left", on="system")
+        network = trained(plan, variant, run)
+        curves.append(pd.read_csv(run / "curve.csv").assign(variant=variant))
+        tables.append(on_songs(corpus, {variant: network}, run / "songs.csv").assign(
+            cpu_seconds=curves[-1]["cpu_seconds"].max(),
+            parameters=models.count_parameters(network)))
+    table = pd.concat(tables)
     loud = {file.removesuffix(".flac"): corpus.rms_db(file) > SILENCE_DB
             for file in corpus.table["file"]}
     heard = [loud[f"{row.song}/{row.stem}"] for row in table.itertuples()]
     return table.loc[heard, ["view", *COLUMNS]].round(3), pd.concat(curves)
+
+
+def on_songs(corpus, systems: dict, kept: Path) -> pd.DataFrame:
+    """Systems on the validation and the test songs; what was measured before is kept in a file."""
+    if not kept.is_file():
+        songs = {split: song_evaluation.song_view(corpus, split, rms_db=LEVEL_DB)
+                 for split in ("val", "test")}
+        found = [song_evaluation.evaluate_songs(system, view, name, filters=False)
+                 .assign(view=split)
+                 for split, view in songs.items() for name, system in systems.items()]
+        pd.concat(found).to_csv(kept, index=False)
+    return pd.read_csv(kept)
 
 
 def write_cards(plan: Plan, table: pd.DataFrame, folder: Path) -> None:
@@ -205,6 +214,9 @@ def trained(plan: Plan, variant: str, run: Path) -> torch.nn.Module:
 def ship(plan: Plan, work: Path, out: Path) -> None:
     """The chosen variant's weights in 16 bits, and its curve."""
     run = place(work, plan.shipped)
+    if not (run / "finished").is_file():
+        print(f"{plan.shipped}: not trained yet, nothing is shipped")
+        return
     out.mkdir(parents=True, exist_ok=True)
     models.save(trained(plan, plan.shipped, run), out / "model.safetensors", half=True,
                 title=f"{plan.shipped}, four stems of stereo music", names=list(STEMS), seed=0,
@@ -217,12 +229,13 @@ def ship(plan: Plan, work: Path, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train and measure separators of stems.")
     parser.add_argument("variants", nargs="*", help="train these only, and measure nothing")
+    parser.add_argument("--measure", action="store_true", help="what is there, train nothing")
     parser.add_argument("--minutes", type=float, default=600, help="of this sitting; it resumes")
     asked = parser.parse_args()
     plan = read_plan(workspace.start("laptop").preset.name)
     work = ROOT / "work" / "studies" / f"music_{plan.preset}"
     folder = join(ROOT / "work" / "studies" / "songs")
-    for variant in asked.variants or plan.variants:
+    for variant in [] if asked.measure else asked.variants or plan.variants:
         print(variant, flush=True)
         train(plan, variant, folder, place(work, variant), asked.minutes)
     if asked.variants:
