@@ -11,8 +11,9 @@
 # stencil; a sentence in which every single phase is wrong.
 #
 # **Goals** · build the short-time Fourier transform (STFT) and its inverse by hand · read a
-# spectrogram · choose a window and a hop · make the ideal masks IBM, IRM, WFM and PSM · see what the
-# phase is good for · measure with SI-SNR · know the ceilings, and the floors, of masking.
+# spectrogram · choose a window, its shape and a hop · make the ideal masks IBM, IRM, WFM, PSM and the
+# complex one, and know when each is wrong · see what the phase is good for · measure with SI-SNR ·
+# know the ceilings, and the floors, of masking, for two voices and for five.
 #
 # **Needs** · 01 (levels in dB, mixtures, views).
 #
@@ -228,6 +229,40 @@ plots.spectrograms({"mixture": mixture} | dict(zip(names, sources, strict=True))
 #
 # In the mixture, you can still tell which stripes belong together. Hold that thought.
 #
+# ### The ear's own scale
+#
+# Our bins lie evenly, one every 31 Hz. The ear's do not: it tells 200 Hz from 260 Hz with ease, 3200
+# from 3260 hardly. The **mel** scale counts pitch as listeners hear it, nearly even up to 1 kHz and
+# ever coarser above. `librosa` draws both, with the decibels of exercise 02.1. **Predict first**:
+# which part of the picture will grow?
+
+# %%
+import librosa
+import librosa.display
+
+even = np.abs(librosa.stft(mixture.numpy(), n_fft=n_fft, hop_length=hop, pad_mode="constant"))
+mel = librosa.feature.melspectrogram(S=even ** 2, sr=rate, n_mels=40)
+pictures = {"linear": librosa.amplitude_to_db(even, ref=n_fft / 4, top_db=80),
+            "mel": librosa.power_to_db(mel, ref=(n_fft / 4) ** 2, top_db=80)}
+
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+top = max(levels.max() for levels in pictures.values())
+for ax, (scale, levels) in zip(axes, pictures.items(), strict=True):
+    drawn = librosa.display.specshow(levels, sr=rate, hop_length=hop, x_axis="time", y_axis=scale,
+                                     cmap="magma", vmin=top - 80, vmax=top, ax=ax)
+    ax.set(title=f"{levels.shape[0]} rows, {scale}", xlabel="time (s)", ylabel="frequency (Hz)")
+fig.colorbar(drawn, ax=axes, label="level (dB)")
+both = min(even.shape[1], Y.shape[1])
+apart = np.abs(pictures["linear"][:, :both] - plots.decibels(mixture)[:, :both].clip(
+    pictures["linear"].min()))
+print(f"librosa's decibels and the course's differ by {apart.max():.4f} dB at most")
+
+# %% [markdown]
+# The lower half, where the harmonics are, takes most of the room, and forty rows do where there were
+# 129. For *recognising* speech that is the better picture. But several bins share a row now, and no
+# inverse knows what each had: a mel picture cannot be made into sound again without guessing. Who
+# wants to hear the result stays with the STFT. (Section 12 asks what that costs.)
+#
 # ## 4 · And back again
 #
 # Backwards: each column through the inverse FFT, and the frames added where they overlap
@@ -392,6 +427,35 @@ sizes = [32, 64, 128, 256, 512, 1024, 2048]
 def look(n_fft):
     return plots.spectrogram(mixture, rate, f"The mixture, window {1000 * n_fft / rate:.0f} ms",
                              n_fft, n_fft // 4)
+
+# %% [markdown]
+# ### The window's shape
+#
+# Length is not all. A loud tone, and beside it one that is 60 dB weaker, a thousandth of its size.
+# **Predict first**: which window lets you see it: the bare cut (*boxcar*), Hamming, Hann, Blackman?
+
+# %%
+from scipy.signal import get_window
+
+t = torch.arange(n_fft) / rate
+two = torch.sin(2 * math.pi * 1010 * t) + 1e-3 * torch.sin(2 * math.pi * 1510 * t)
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), width_ratios=(1, 2))
+for shape in ("boxcar", "hamming", "hann", "blackman"):
+    w = torch.tensor(get_window(shape, n_fft), dtype=torch.float32)
+    level = 20 * torch.log10(torch.fft.rfft(w * two, 4096).abs() / w.sum() * 2)
+    axes[0].plot(1000 * t, w, label=shape)
+    axes[1].plot(torch.arange(2049) * rate / 4096 / 1000, level, label=shape, linewidth=1.2)
+axes[0].set(title="Four windows", xlabel="time (ms)")
+axes[1].axvline(1.51, color="#BBBBBB", linestyle=":", zorder=0)
+axes[1].set(title="A loud tone, and a weak one at 1.51 kHz", xlim=(0.5, 2.2), ylim=(-110, 5),
+            xlabel="frequency (kHz)", ylabel="level (dB)")
+axes[1].legend(loc="upper right")
+
+# %% [markdown]
+# The boxcar's skirts bury the weak tone; Hamming's fall fast at first and then no further; Hann's
+# and Blackman's keep falling. But look at the tops: the better the skirts, the *broader* the peak. A
+# window is a bargain between tones that are near and tones that are faint. Section 10 lets the
+# voices judge it.
 
 # %% [markdown]
 # ### And heard
@@ -835,6 +899,68 @@ plt.show()
 # And look at the errors: in this bin they are nearly the same for all four. What lies *across* the
 # mixture remains, whatever a real mask says.
 #
+# ### When is which mask right?
+#
+# It is all a matter of the angle between the two voices. Sizes 2 and 1 once more; now we turn the
+# second voice around the first and ask for the best real mask at every angle. **Predict first**: at
+# which angle is the IRM exactly right? And the Wiener mask?
+
+# %%
+turn = torch.linspace(0, math.pi, 181)
+other = torch.polar(torch.ones(181), turn)
+best_real = (2 / (2 + other)).real                           # Re(S / Y), with S = 2
+
+fig, ax = plt.subplots(figsize=(9, 3.4))
+ax.axhspan(0, 1, color="#F0F0F0", zorder=0)
+ax.plot(turn.rad2deg(), best_real, color="black", linestyle="-", label="best real mask, uncut")
+for (name, m), colour, style in zip({"IRM": 2 / 3, "WFM": 4 / 5, "IBM": 1}.items(), COLOURS,
+                                    ("--", "-", ":"), strict=False):
+    ax.axhline(m, color=colour, linestyle=style, label=name)
+    hit = turn[(best_real - m).abs().argmin()].rad2deg().item()
+    print(f"{name}, m = {m:.2f}: right at {hit:.0f}°")
+ax.set(title="The louder of two voices in a bin (grey: what a sigmoid can say)",
+       xlabel="angle between the voices (°)", ylabel="mask")
+ax.legend(loc="upper left")
+
+# %% [markdown]
+# - The **IRM** is right where both voices swing together. It is too generous to the weaker one
+#   everywhere else, and lets it leak.
+# - The **WFM** is right at a right angle, the average of all angles: hence its fame.
+# - The **IBM** is right only where the other voice already cancels a part. It errs in single bins,
+#   all or nothing, and that is what twitters.
+# - Where the voices **cancel**, the truth is beyond 1: the mixture is *smaller* than the voice, and a
+#   mask that is cut off at 1 cannot bring back what is gone. For the weaker voice it is worse still:
+#   its best mask becomes negative, and the cut makes it 0.
+#
+# ### A mask that turns
+#
+# Nobody forbids complex masks. The **complex ideal ratio mask** (Williamson, Wang & Wang, 2016)
+# follows from its wish, $m_i Y = S_i$, by dividing: $\text{cIRM} = S_i / Y$. Size *and* phase are right;
+# its ceiling is the sky. Where is the catch? **Predict first**: how large do such masks become, and
+# what is left of the ceiling when a network can only say numbers up to a bound $K$?
+
+# %%
+Z = masks.cirm(S, Y)
+loud = Y.abs() > Y.abs().max() / 1000
+print("size of the mask: " + ", ".join(f"{q:.1%} of the bins below {Z.abs()[:, loud].quantile(q):.1f}"
+                                      for q in (0.5, 0.9, 0.999)))
+
+def bounded(low, high):
+    return torch.complex(Z.real.clamp(low, high), Z.imag.clamp(low, high))
+
+tamed = {f"parts within ±{K:g}": bounded(-K, K) for K in (0.5, 1, 2, 5, 10, 100)}
+tamed["both parts ≥ 0, as after a ReLU"] = bounded(0, math.inf)
+tamed["imaginary part 0, real part 0 to 1 (PSM)"] = masks.psm(S, Y) + 0j
+pd.DataFrame({name: scores(istft(m * Y, len(mixture))) for name, m in tamed.items()}).T.round(1)
+
+# %% [markdown]
+# Bounds of a few units already cost little: masks are huge only where the voices cancel, and there
+# the mixture is small. But a network that ends in a **ReLU** can turn every bin by a quarter of a
+# circle at most, and only one way; look what it does to the ceiling. (Such a network exists; it waits
+# in notebook 03.)
+#
+# ### What is the phase worth?
+#
 # Now let us take the phase apart from the rest. **Predict first**, from best to worst:
 #
 # - the voice's **true sizes**, with the mixture's phase: as if a network had guessed every size
@@ -897,6 +1023,63 @@ def borrow_phase(sizes, Y):
 
 # %%
 check("02.5", borrow_phase)
+
+# %% [markdown]
+# ### Exercise 02.6 · The phase-sensitive mask from its definition (★★, 8 min)
+#
+# Write `phase_sensitive(S, Y)` for `S` (source, freq, frame) and `Y` (freq, frame):
+# $|S_i| / |Y| \cdot \cos(\angle S_i - \angle Y)$, cut off below 0 and above 1, and 0 where the mixture
+# is silent.
+#
+# <details><summary>Hint</summary>
+#
+# $\cos(\angle S - \angle Y)\,|S| / |Y|$ is the real part of $S / Y$. Divide by 1 where `Y` is 0:
+# `torch.where(Y == 0, 1, Y)`; and `.clamp(0, 1)` cuts off.
+#
+# </details>
+
+# %% tags=["exercise"]
+def phase_sensitive(S, Y):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def phase_sensitive(S, Y):
+    silent = Y == 0
+    m = (S / torch.where(silent, 1, Y)).real.clamp(0, 1)
+    return torch.where(silent, 0, m)
+
+# %%
+check("02.6", phase_sensitive)
+
+# %% [markdown]
+# ### Exercise 02.7 · What does the mixture's phase cost? (★★★, 12 min)
+#
+# Write `phase_cost(mixture, sources)`, `(time,)` and `(source, time)`: for each source, how many dB of
+# SI-SNR its **Wiener mask** loses by borrowing the mixture's phase; that is, the SI-SNR with the
+# WFM's sizes and the source's *own* phase, minus that with the mixture's. Result: `(source,)`.
+#
+# <details><summary>Hint</summary>
+#
+# `masks.wfm(S) * Y.abs()` are the sizes, `with_phase_of(sizes, S)` and `with_phase_of(sizes,
+# Y.expand_as(S))` the two signals, if the length is that of `mixture`; better call `istft` yourself,
+# with `mixture.shape[-1]`. `losses.si_snr(estimates, sources)` gives all sources at once.
+#
+# </details>
+
+# %% tags=["exercise"]
+def phase_cost(mixture, sources):
+    raise NotImplementedError
+
+# %% tags=["solution"]
+def phase_cost(mixture, sources):
+    S, Y = stft(sources), stft(mixture)
+    sizes = masks.wfm(S) * Y.abs()
+    own, borrowed = (istft(torch.polar(sizes, Z.angle().expand_as(sizes)), mixture.shape[-1])
+                     for Z in (S, Y))
+    return losses.si_snr(own, sources) - losses.si_snr(borrowed, sources)
+
+# %%
+check("02.7", phase_cost)
 
 # %% [markdown]
 # ## 10 · The ceilings, and the floors
@@ -981,7 +1164,111 @@ player({"mixture": mixture, names[0]: s}
           for size in (32, 512, 4096)}, rate, "The same mask in three windows")
 
 # %% [markdown]
-# ## 11 · What a network will have to guess
+# ### Shape and hop
+#
+# The same question for the other two choices: five shapes of 32 ms, three hops, the same mixtures.
+# **Predict first**: is the boxcar the worst? Is a smaller hop better, and what does it cost?
+
+# %%
+shapes, hops = ("boxcar", "hamming", "hann", "sqrt_hann", "blackman"), (128, 64, 32)
+
+def gain_of(shape, one_hop):
+    gains = []
+    for item in items:
+        y, x = item["mixture"], item["sources"]
+        estimates = masks.oracle("ibm", y, x, n_fft, one_hop, shape)
+        gains.append((losses.si_snr(estimates, x) - losses.si_snr(y, x)).mean())
+    return torch.stack(gains).mean().item()
+
+by_shape = pd.DataFrame([[gain_of(shape, h) for h in hops] for shape in shapes], index=shapes,
+                        columns=[f"hop {h}: {129 * rate // h:,} bins/s" for h in hops])
+by_shape.rename_axis(columns="IBM, SI-SNRi (dB)").round(2)
+
+# %%
+player({names[0]: s} | {f"{shape}, hop {h}": masks.oracle("ibm", mixture, sources, n_fft, h, shape)[0]
+                        for shape, h in (("boxcar", 128), ("hann", 128), ("sqrt_hann", 32))}, rate,
+       "Shape and hop, heard")
+
+# %% [markdown]
+# Surprised? The boxcar is not the worst. An oracle knows what leaks where, so the skirts do not confuse
+# it, and the bare cut gives all of its 32 ms full weight, where Blackman looks at the middle alone: a
+# shorter window in disguise. What a frame that ends in a cliff does need is company to cover the
+# seams, and with the large hop it loses most. (What a *network* makes of a smeared picture is another
+# question.) Best of all is the **root of Hann**: used twice, there and back, it makes one whole Hann
+# window, which adds up flat at half the window already.
+#
+# A smaller hop lays more frames over each sample, and their errors average out. But each halving
+# doubles the work, and from a quarter on it buys little.
+#
+# ### More voices, and silent ones
+#
+# All masks are defined for any number of sources. **Predict first**: with five voices, does masking
+# gain more decibels than with two, or fewer?
+
+# %%
+def company(n, groups=5):
+    """Sources (n, time) at one level, other voices each time."""
+    for k in range(groups):
+        waves = [some[(k * n + i) % len(some)] for i in range(n)]
+        shortest = min(map(len, waves))
+        yield torch.stack([x[:shortest] * audio.gain(-25 - audio.rms_db(x[:shortest])) for x in waves])
+
+kinds = {"mixture": None, "random mask": "random"} | {name: name.lower() for name in oracles}
+crowd = {}
+for n in (n for n in (2, 3, 5) if n <= len(some)):
+    mixes = list(company(n))
+    for name, kind in kinds.items():
+        reached = [losses.si_snr(masks.oracle(kind, x.sum(0), x) if kind else x.sum(0), x).mean()
+                   for x in mixes]
+        crowd[name, n] = torch.stack(reached).mean().item()
+crowd = pd.Series(crowd).unstack()
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.4))
+for name in kinds:
+    axes[0].plot(crowd.loc[name], marker="o", label=name)
+    axes[1].plot(crowd.loc[name] - crowd.loc["mixture"], marker="o", label=name)
+for ax, title in zip(axes, ("SI-SNR reached (dB)", "gained over the mixture (dB)"), strict=True):
+    ax.set(title=title, xlabel="voices", xticks=list(crowd.columns))
+axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+plt.show()
+
+# %% [markdown]
+# More voices, more bins in which several are loud: what is *reached* falls. What is *gained* does not
+# fall nearly as much, for the mixture itself is so much worse. A gain says little without the place
+# where it began.
+#
+# And if one of the voices says nothing at all? Then the truth is silence, and every ideal mask knows
+# it. But SI-SNR does not know what to say of silence: there is nothing to project onto.
+
+# %%
+quiet = torch.cat([sources, torch.zeros(1, len(mixture))])        # the third one says nothing
+fates = {name: masks.oracle(name.lower(), mixture, quiet) for name in (*oracles, "random")}
+pd.DataFrame({name: {"level of the silent estimate (dB)": audio.rms_db(x[2]).item(),
+                     f"SI-SNR of {names[0]} (dB)": losses.si_snr(x[0], quiet[0]).item(),
+                     "SI-SNR of silence (dB)": losses.si_snr(x[2], quiet[2]).item()}
+              for name, x in fates.items()}).round(1)
+
+# %% [markdown]
+# The last line is nonsense: perfect silence scores 0 dB, for of two empty energies the formula makes
+# 1. So evaluations leave silent sources out and say so (notebook 06), and trainings score them
+# another way (notebook 05).
+#
+# ## 11 · The playground
+#
+# All of it in one place. Choose a voice, and turn: window, exponent, threshold (shares at or below it
+# become 0), a binary mask, the voice's level before the mixing. Picture, sound and decibels follow.
+#
+# Some games: find the best mask for a voice 15 dB *below* the other. How much threshold can you hear
+# but not measure? Which exponent wins with 4 ms? And once: the true phase.
+
+# %%
+from sep_helpers.mask_playground import MaskPlayground
+
+MaskPlayground(dict(zip(names, sources, strict=True)), rate)
+
+# %% [markdown]
+# ## 12 · What a network will have to guess
 #
 # The oracle peeks. A network gets the mixture's picture alone, and has to guess the stencil:
 
@@ -1029,6 +1316,30 @@ spoiled.loc[[0, 1, 10, 50]].rename("{:.0f} % wrong".format).round(1)
 # that is trained on masks must care more for bins in which something sounds. With that, notebook 03
 # begins.
 #
+# ### Could it guess less?
+#
+# Forty mel bands instead of 129 bins: one share for each band, handed to all of its bins. It is what
+# small denoisers on telephones do. **Predict first**: how much of the ceiling is left with 40 bands?
+# With 10?
+
+# %%
+def banded(bands):
+    """The Wiener mask in mel bands, back on the bins."""
+    bank = torch.from_numpy(librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=bands, norm=None))
+    energy = bank @ S.abs().square()                                   # (source, band, frame)
+    share = energy / energy.sum(0).clamp(min=1e-12)
+    return (bank / bank.sum(0).clamp(min=1e-6)).T @ share
+
+guesses = {"129 bins": masks.wfm(S)} | {f"{b} mel bands": banded(b) for b in (40, 20, 10, 5)}
+heard = {name: istft(m * Y, len(mixture)) for name, m in guesses.items()}
+display(pd.DataFrame({name: scores(x) for name, x in heard.items()}).T.round(1))
+player({names[0]: s} | {name: x[0] for name, x in heard.items()}, rate, "Coarser and coarser")
+
+# %% [markdown]
+# Less is lost than one fears: much of what parts two voices is *when* each of them sounds in a band,
+# and bands keep the time. What they cannot do is part harmonics that lie in one band: listen to the
+# other voice humming along wherever both speak at once. To tell *those* apart takes all the bins.
+#
 # And a riddle for notebook 04. TasNet throws away the STFT and learns its own transform, with
 # windows of 2 ms. Look back at the curve: for masks on an STFT, that is nearly the *worst* choice.
 # Yet the published Conv-TasNet reaches 15.3 dB on WSJ0-2mix (Luo & Mesgarani, 2019), **above** all
@@ -1061,7 +1372,9 @@ for row in summary[summary.system.isin(oracles)].to_dict("records"):
 # - **Short windows know when, long windows know which frequency.** For two voices the best lie at
 #   some tens of milliseconds, because there voices are sparse and rarely meet.
 # - A **mask** says which share of a bin belongs to whom. IBM: all to the loudest. WFM: by energy.
-#   IRM: by size. PSM: with an eye on the phase.
+#   IRM: by size. PSM: with an eye on the phase. Which one is right depends on the angle between the
+#   voices; where they cancel, none is that stays between 0 and 1. A **complex** mask can turn a bin.
+# - More voices: less is reached, and nearly as much is gained. A **silent** source has no SI-SNR.
 # - **SI-SNR** is an angle: mean off, projection, ratio in dB. It forgives scale and sign, but not
 #   one sample of delay.
 # - The **phase** of the mixture costs several decibels, and no real mask gets them back.

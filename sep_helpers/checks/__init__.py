@@ -15,6 +15,7 @@ from sep_helpers.checks import (
     ch00,
     ch01,
     ch02,
+    ch02_phase,
     ch03,
     ch04,
     ch04_outside,
@@ -25,7 +26,7 @@ from sep_helpers.checks import (
 )
 
 JUDGES: dict[str, Callable] = {
-    **ch00.JUDGES, **ch01.JUDGES, **ch02.JUDGES, **ch03.JUDGES,
+    **ch00.JUDGES, **ch01.JUDGES, **ch02.JUDGES, **ch02_phase.JUDGES, **ch03.JUDGES,
     **ch04.JUDGES, **ch04_outside.JUDGES,
     **ch05.JUDGES, **ch06.JUDGES, **ch06_pitfalls.JUDGES, **ch07.JUDGES
 }
