@@ -89,10 +89,17 @@ def plan_mushra(stimuli: list[Stimulus], systems: list[str], seed: int) -> list[
             for index in rng.permutation(len(stimuli))]
 
 
-def session(trials: list) -> str:
-    """A short name of these very trials: answers to others are never mistaken for theirs."""
-    told = json.dumps([astuple(trial) for trial in trials])
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+def session(trials: list, sounds: str = "") -> str:
+    """A short name of these very trials: answers to others are never mistaken for theirs.
+
+    `sounds` says whose sounds they play, a checkpoint's digest for one: the names of the systems
+    stay the same when a network has been trained anew, what they sound like does not.
+    """
+    return f"{_short(sounds)}-{_short(json.dumps([astuple(trial) for trial in trials]))}"
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def anchor(source: Tensor, sample_rate: int, cutoff: float = ANCHOR_HZ) -> Tensor:
@@ -169,7 +176,12 @@ def read(path: str | Path, test: str) -> pd.DataFrame:
     return table[whole].astype({"trial": int, "source": int}).drop_duplicates(key, keep="last")
 
 
-def first_open(answers: pd.DataFrame, listener: str, trials: list) -> int:
+def of_sounds(answers: pd.DataFrame, sounds: str = "") -> pd.DataFrame:
+    """Everybody's answers to these sounds, in whatever order they were played."""
+    return answers[answers.session.astype(str).str.startswith(f"{_short(sounds)}-")]
+
+
+def first_open(answers: pd.DataFrame, listener: str, trials: list, sounds: str = "") -> int:
     """The number of the first trial that this listener has not answered; len(trials): all are."""
-    mine = answers[(answers.listener == listener) & (answers.session == session(trials))]
+    mine = answers[(answers.listener == listener) & (answers.session == session(trials, sounds))]
     return next((n for n in range(len(trials)) if n not in set(mine.trial)), len(trials))

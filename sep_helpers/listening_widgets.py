@@ -29,22 +29,25 @@ class ListeningTest:
         sample_rate: Hz.
         path: of the CSV; made when the first answer comes.
         listener: who is listening, as it shall stand in the CSV.
+        sounds: whose sounds these are, a checkpoint's digest for one; when it changes, the test
+            begins anew and older answers, which stay in the CSV, do not count.
     Raises ListeningError if a sound is missing, or the CSV is another test's.
     """
 
     kind = ""
 
     def __init__(self, trials: list, material: Material, sample_rate: int, path: str | Path,
-                 listener: str = "me"):
+                 listener: str = "me", sounds: str = ""):
         if not listener.strip():
             raise ListeningError("who is listening? Give a name or a letter as `listener`")
         self.trials, self.material, self.sample_rate = trials, material, sample_rate
-        self.path, self.listener = Path(path), listener.strip()
+        self.path, self.listener, self.sounds_of = Path(path), listener.strip(), sounds
+        self.session = listening.session(trials, sounds)
         for trial in trials:
             if missing := set(self.names(trial)) - set(material.get(trial.stimulus, {})):
                 raise ListeningError(f"no sound of {trial.stimulus} for {sorted(missing)}: "
                                      "put it into the material")
-        self.number = listening.first_open(self.answers(), self.listener, trials)
+        self.number = listening.first_open(self.answers(), self.listener, trials, sounds)
         self.heading, self.note = ipywidgets.HTML(), ipywidgets.HTML()
         self.faults = ipywidgets.Output()
         self.controls = self.build()
@@ -76,13 +79,13 @@ class ListeningTest:
         return self.trials[self.number]
 
     def answers(self):
-        """All answers in the CSV so far, everybody's."""
-        return listening.read(self.path, self.kind)
+        """All answers to these sounds in the CSV so far, everybody's."""
+        return listening.of_sounds(listening.read(self.path, self.kind), self.sounds_of)
 
     def mine(self):
         """The answers of this listener to these trials."""
-        found, own = self.answers(), listening.session(self.trials)
-        return found[(found.listener == self.listener) & (found.session == own)]
+        found = self.answers()
+        return found[(found.listener == self.listener) & (found.session == self.session)]
 
     def show(self) -> None:
         """The trial under way; after the last one, the result."""
@@ -103,7 +106,7 @@ class ListeningTest:
     def keep(self, lines: list[dict]) -> None:
         """Write the answer to the trial under way, then go on to the next."""
         mixture_id, source = self.trial.stimulus
-        facts = {"listener": self.listener, "session": listening.session(self.trials),
+        facts = {"listener": self.listener, "session": self.session,
                  "trial": self.number, "mixture_id": mixture_id, "source": source,
                  "seconds": round(time.monotonic() - self.began, 1)}
         listening.append(self.path, self.kind, [facts | line for line in lines])

@@ -70,7 +70,7 @@ def ratings(scores: pd.DataFrame, title: str = "What listeners said") -> Figure:
     _dots(ax, scores, [-place for place in range(len(scores))], COLOURS[0], "o", None)
     ax.set_yticks([-place for place in range(len(scores))], scores["system"])
     _finish(ax, "rating: mean, 95 % interval", title, zero=False)
-    ax.set(xlim=(0, 100), ylim=(-len(scores) + 0.4, 0.9))
+    ax.set(xlim=(0, 101), ylim=(-len(scores) + 0.4, 0.9))
     return fig
 
 

@@ -68,6 +68,7 @@ def test_a_session_is_the_name_of_these_very_trials():
     other = listening.plan_abx(STIMULI, ("net", "mixture"), 12, seed=3)
     assert listening.session(TRIALS) == listening.session(list(TRIALS))
     assert listening.session(TRIALS) != listening.session(other)
+    assert listening.session(TRIALS) != listening.session(TRIALS, "another checkpoint")
 
 
 # --- sounds
@@ -123,6 +124,21 @@ def test_another_listener_and_another_test_start_at_their_own_beginning(tmp_path
     assert listening.first_open(answers, "me", TRIALS) == len(TRIALS)
     assert listening.first_open(answers, "you", TRIALS) == 0
     assert listening.first_open(answers, "me", TRIALS[::-1]) == 0
+
+
+def test_other_sounds_of_the_same_names_start_anew_and_lose_nothing(tmp_path):
+    path = tmp_path / "abx.csv"
+    listening.append(path, "abx", [answer(TRIALS[0], session=listening.session(TRIALS, "old"))])
+    listening.append(path, "abx", [answer(TRIALS[0], session=listening.session(TRIALS, "new")),
+                                   answer(TRIALS[0], session=listening.session(TRIALS[::-1], "new"),
+                                          listener="you")])
+    answers = listening.read(path, "abx")
+    assert len(answers) == 3
+    assert listening.of_sounds(answers, "new").listener.tolist() == ["me", "you"]
+    assert listening.of_sounds(answers, "newer").empty
+    assert listening.of_sounds(answers[:0], "new").empty
+    assert listening.first_open(answers, "me", TRIALS, "old") == 1
+    assert listening.first_open(answers, "me", TRIALS, "newer") == 0
 
 
 def test_a_line_cut_short_loses_itself_alone(tmp_path, capsys):

@@ -83,6 +83,7 @@ def test_a_test_that_was_left_is_gone_on_with(abx):
     again = abx()
     assert again.number == 4 and "Trial 5 of 6" in again.heading.value
     assert abx(listener="bob").number == 0
+    assert abx(sounds="trained anew").number == 0 and abx(sounds="trained anew").answers().empty
     for _ in range(2):
         again.buttons[0].click()
     assert abx().finished and "of 6 right" in abx().note.value

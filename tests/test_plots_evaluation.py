@@ -73,7 +73,7 @@ def test_differences_in_colour_where_zero_is_left_out():
 
 def test_ratings_stand_on_the_whole_scale():
     ax = plots.ratings(SCORES).axes[0]
-    assert ax.get_xlim() == (0, 100) and labels(ax.yaxis) == ["reference", "net", "anchor"]
+    assert ax.get_xlim() == (0, 101) and labels(ax.yaxis) == ["reference", "net", "anchor"]
     assert dots(ax) == {(99, 0), (60, -1), (20, -2)}
     assert {"bad", "excellent"} <= {text.get_text() for text in ax.texts}
 

@@ -33,6 +33,7 @@
 
 # %%
 import copy
+import hashlib
 import math
 import re
 
@@ -1098,6 +1099,8 @@ LISTENER = "me"  # @param {type: "string"}
 SEED = 1  # @param {type: "integer"}
 
 answers_in = ws.folder / "listening"
+weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+sounds_of = f"{corpus.folder.name} {test} {weights}"     # another network: the test begins anew
 material = {}
 for name in list(items)[:4]:                     # the first voice of four mixtures
     x, s = items[name]["mixture"], items[name]["sources"]
@@ -1109,15 +1112,15 @@ for name in list(items)[:4]:                     # the first voice of four mixtu
 
 # %%
 trials = listening.plan_abx(list(material), (a, b), n=12, seed=SEED)
-AbxTest(trials, material, corpus.sample_rate, answers_in / "abx.csv", LISTENER)
+abx = AbxTest(trials, material, corpus.sample_rate, answers_in / "abx.csv", LISTENER, sounds_of)
+abx
 
 # %% [markdown]
 # When you are through, run the next cell. Half of the answers would be right by tossing a coin; so
 # the question is how often a coin does as well as you.
 
 # %%
-answers = listening.read(answers_in / "abx.csv", "abx")
-heard = listening_scores.abx_scores(answers)
+heard = listening_scores.abx_scores(abx.answers())           # everybody's, not only yours
 plots.abx(heard) if len(heard) else print("nobody has listened yet: this picture waits for you")
 
 # %% [markdown]
@@ -1159,10 +1162,12 @@ check("06.12", guessing)
 # %%
 rated = ["mixture", "random mask", "Conv-TasNet", "ideal IRM"]
 mushra_trials = listening.plan_mushra(list(material), rated, seed=SEED)
-MushraTest(mushra_trials, material, corpus.sample_rate, answers_in / "mushra.csv", LISTENER)
+mushra = MushraTest(mushra_trials, material, corpus.sample_rate, answers_in / "mushra.csv",
+                    LISTENER, sounds_of)
+mushra
 
 # %%
-ratings = listening.read(answers_in / "mushra.csv", "mushra")
+ratings = mushra.answers()
 whose = f"{ratings.listener.nunique()} listeners"
 if ratings.empty:                                # so that there is a picture before anyone listened
     measured = table[(table.view == test) & table.system.isin(rated)]
