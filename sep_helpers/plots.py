@@ -38,6 +38,7 @@ from sep_helpers.plots_style import (  # noqa: F401
     image,
     rows,
 )
+from sep_helpers.plots_sweeps import heat_map  # noqa: F401
 from sep_helpers.plots_training import filters, history, receptive_field  # noqa: F401
 from sep_helpers.plots_views import ledger, storage, timeline  # noqa: F401
 from sep_helpers.stft import stft

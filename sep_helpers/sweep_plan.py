@@ -46,6 +46,7 @@ class Sweep:
     places: dict[str, dict] = field(default_factory=dict)   # variant -> its place in the grid
     corpus: str = "voices"     # the embedded corpus it is made for, or a public one to be fetched
     recipes: dict[str, dict] = field(default_factory=dict)  # train, val and tests; {}: of voices
+    speed: float = 0.16        # training voices are played up to this part faster or slower
     references: tuple[str, ...] = ()    # measured beside the networks: mixture, random, ibm ...
 
     @property
@@ -66,7 +67,8 @@ class Sweep:
 def load(name: str, preset: str, folder: Path = FOLDER) -> Sweep:
     """The sweep of `<folder>/<name>.yaml`, as large as the preset has it.
 
-    A preset may change the base, and pick some of the variants or some parts of the grid.
+    A preset may change the base, pick some of the variants or some parts of the grid, and give a
+    variant keys of its `own`.
     """
     file = Path(folder) / f"{name}.yaml"
     try:
@@ -77,7 +79,8 @@ def load(name: str, preset: str, folder: Path = FOLDER) -> Sweep:
         variants = told["variants"] if "variants" in told else {
             variant: _merged(told["grid"], place) for variant, place in places.items()}
         chosen = size.pop("variants", list(variants))
-        parts = {v: _parts(base | variants[v]) for v in chosen}
+        own = size.pop("own", {})
+        parts = {v: _parts(base | variants[v] | own.get(v, {})) for v in chosen}
         return Sweep(name, preset, {v: models.complete(config) for v, (config, _) in parts.items()},
                      own={v: own for v, (_, own) in parts.items() if own},
                      places={v: places[v] for v in chosen if v in places},

@@ -17,17 +17,16 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from sep_helpers import checkpoints, course_views, evaluation, models, training
+from sep_helpers import checkpoints, corpora, course_views, evaluation, models, training
 from sep_helpers.corpora import Corpus
 from sep_helpers.permutation import pit
 from sep_helpers.run_files import RESULT
 from sep_helpers.sweep_plan import FOLDER, Sweep, SweepError, load
 from sep_helpers.views import FrozenView, LiveView, Recipe, collate, freeze
 
-__all__ = ["FOLDER", "Sweep", "SweepError", "load", "pace", "run", "stored", "train_view", "views",
-           "write"]
+__all__ = ["FOLDER", "Sweep", "SweepError", "load", "pace", "run", "stored", "study", "summary",
+           "train_view", "views", "write"]
 
-SPEED = 0.16               # training voices are sped up or slowed down by up to this part
 REFERENCES = {"mixture": evaluation.mixture_system, "random": evaluation.random_mask_system}
 
 
@@ -38,7 +37,7 @@ def train_view(sweep: Sweep, corpus: Corpus, n_sources: int, **changes) -> LiveV
     changes = {"seconds": sweep.seconds, "n_mixtures": sweep.steps * sweep.batch,
                "n_sources": n_sources} | changes
     if not sweep.recipes:
-        return course_views.train_view(corpus, speed=SPEED, **changes)
+        return course_views.train_view(corpus, speed=sweep.speed, **changes)
     return LiveView(corpus, replace(_recipe(sweep, "train", corpus), **changes))
 
 
@@ -170,6 +169,35 @@ def pace(sweep: Sweep, corpus: Corpus, rounds: int = 60) -> dict[str, float]:
             optimizers[variant].step()
             fastest[variant] = min(fastest[variant], 1e3 * (time.perf_counter() - began))
     return {variant: round(ms, 1) for variant, ms in fastest.items()}
+
+
+def study(name: str, preset: str, folder: str | Path, device="cpu", **facts) -> pd.DataFrame:
+    """What `make studies` does with a sweep: run what is missing, measure its pace; -> the board.
+
+    The laptop's tables are stored beside the sweep's file, for notebooks to show as the course's;
+    another preset's lie in `folder` with the runs. `facts` are told in every line.
+    """
+    sweep = load(name, preset)
+    corpus = corpora.open_corpus(corpora.locate(sweep.corpus))
+    board, mixtures = run(sweep, corpus, folder, device)
+    board["ms_per_step"] = board["variant"].map(pace(sweep, corpus))
+    board["cpu_seconds"] = (board["steps"] * board["ms_per_step"] / 1e3).round(1)
+    board = board.assign(data=sweep.corpus, **facts)
+    write(board, mixtures, name, FOLDER if preset == "laptop" else folder)
+    return board
+
+
+def summary(mixtures: pd.DataFrame, view: str) -> pd.DataFrame:
+    """Mean SI-SNRi of each column with its 95 % interval over the mixtures, as evaluation.summary:
+    what `plots.comparison` draws."""
+    lines = []
+    for name, values in mixtures.loc[view].items():
+        if values.notna().any():
+            mean, low, high = evaluation.confidence_interval(values.dropna())
+            lines.append({"system": name, "view": view, "n": values.count(), "mean": mean,
+                          "low": low, "high": high,
+                          "text": f"{mean:.1f} ({low:.1f} to {high:.1f})"})
+    return pd.DataFrame(lines)
 
 
 def write(board: pd.DataFrame, mixtures: pd.DataFrame, name: str, folder: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""To look at and play with: the view inspector and the mixing desk (ipywidgets 7.7 and 8).
+"""To look at and play with: view inspector, mixing desk, sorted tables (ipywidgets 7.7 and 8).
 
 Pictures and sounds stand in one HTML widget, which JupyterLab, Colab and the course's pages show
 alike. A mistake in the input is said there in its one line; an error of the code ends in `faults`,
@@ -104,6 +104,26 @@ class ViewInspector(Panel):
             tracks["noise"] = item["noise"]
         return (picture(plots.mixture_map(self.corpus, item))
                 + sounds(tracks, self.corpus.sample_rate) + _lines(_table(item["cuts"])))
+
+
+class SortedTable(Panel):
+    """A table, sorted by the column that is chosen, the largest first or last; NaN at the end."""
+
+    def __init__(self, table: pd.DataFrame, by: str | None = None, descending: bool = True):
+        self.table = table
+        self.column = ipywidgets.Dropdown(options=list(table.columns), description="sort by",
+                                          value=by if by is not None else table.columns[0])
+        self.descending = ipywidgets.Checkbox(descending, description="largest first")
+        super().__init__([ipywidgets.HBox([self.column, self.descending])])
+        for control in (self.column, self.descending):
+            control.observe(self.refresh, "value")
+        self.refresh()
+
+    def body(self) -> str:
+        ordered = self.table.sort_values(self.column.value, ascending=not self.descending.value,
+                                         kind="stable", na_position="last")
+        lines = ordered.to_html(index=False, na_rep="", float_format=lambda x: f"{x:.4g}")
+        return f'<div style="overflow:auto;max-height:32em">{lines}</div>'
 
 
 class MixingDesk(Panel):

@@ -87,6 +87,7 @@ ORDER = [   # from the ground up: a module imports only what stands before it
     "plots_search",
     "plots_results",
     "plots_evaluation",
+    "plots_sweeps",
     "plots_views",
     "plots_corpus",
     "plots_mixtures",

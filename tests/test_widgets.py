@@ -144,6 +144,20 @@ def test_noise_rooms_and_stereo_are_shown_as_well(corpus):
     assert all(x.shape == (110250, 2) for x in heard(desk))
 
 
+def test_a_table_is_sorted_by_any_column_and_what_is_missing_comes_last():
+    table = pd.DataFrame({"network": ["<LSTM>", "VTF", "GAB"], "dB": [2.0, None, 5.0]})
+    panel = widgets.SortedTable(table, by="dB")
+
+    def order():
+        return re.findall(r"(LSTM|VTF|GAB)", panel.shown.value)
+
+    assert order() == ["GAB", "LSTM", "VTF"] and "NaN" not in panel.shown.value
+    panel.descending.value = False
+    assert order() == ["LSTM", "GAB", "VTF"]
+    panel.column.value = "network"
+    assert order() == ["LSTM", "GAB", "VTF"] and "<LSTM>" not in panel.shown.value
+
+
 def test_the_widgets_show_themselves(desk, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", shown.append)

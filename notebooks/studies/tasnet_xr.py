@@ -12,20 +12,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from sep_helpers import corpora, sweeps, workspace  # noqa: E402
+from sep_helpers import sweeps, workspace  # noqa: E402
 
 NAME = "tasnet_xr"
 
 
 def main() -> None:
     ws = workspace.start("laptop")
-    sweep = sweeps.load(NAME, ws.preset.name)
-    folder = ROOT / "work" / "studies" / f"{NAME}_{sweep.preset}"
-    corpus = corpora.embedded()
-    board, mixtures = sweeps.run(sweep, corpus, folder, ws.device)
-    board["ms_per_step"] = board["variant"].map(sweeps.pace(sweep, corpus))
-    board["machine"] = workspace.machine()
-    sweeps.write(board, mixtures, NAME, sweeps.FOLDER if sweep.preset == "laptop" else folder)
+    folder = ROOT / "work" / "studies" / f"{NAME}_{ws.preset.name}"
+    board = sweeps.study(NAME, ws.preset.name, folder, ws.device, machine=workspace.machine())
     print(board.groupby("variant", sort=False)[["ms_per_step", "seen", "unseen"]].mean().round(2))
 
 
