@@ -21,11 +21,12 @@ def heat_map(board: pd.DataFrame, value: str, rows: str = "network", columns: st
     names = {axis: list(board[axis].unique()) for axis in (rows, columns, panels)}
     means = board.groupby([panels, rows, columns])[value].mean()
     norm = Normalize(min(0, means.min()), max(means.max(), 0.1))
-    height = 1.5 + 0.36 * len(names[rows]) * len(names[panels])
-    fig, axes = plt.subplots(len(names[panels]), 1, figsize=(9, height), squeeze=False, sharex=True)
-    for ax, panel in zip(axes[:, 0], names[panels], strict=True):
-        table = means[panel].unstack().reindex(index=names[rows], columns=names[columns])
-        table = table.dropna(how="all")
+    tables = {panel: means[panel].unstack().reindex(index=names[rows], columns=names[columns])
+              .dropna(how="all") for panel in names[panels]}
+    heights = [len(table) for table in tables.values()]
+    fig, axes = plt.subplots(len(tables), 1, figsize=(9, 1.3 + 0.35 * sum(heights)), squeeze=False,
+                             sharex=True, height_ratios=heights)
+    for ax, (panel, table) in zip(axes[:, 0], tables.items(), strict=True):
         drawn = ax.imshow(table, cmap=SHARES, norm=norm, aspect="auto")
         for (i, j), dB in np.ndenumerate(table.to_numpy(float)):
             if np.isfinite(dB):

@@ -47,7 +47,12 @@ class Sweep:
     corpus: str = "voices"     # the embedded corpus it is made for, or a public one to be fetched
     recipes: dict[str, dict] = field(default_factory=dict)  # train, val and tests; {}: of voices
     speed: float = 0.16        # training voices are played up to this part faster or slower
+    keep: str = "best"         # the epoch that is measured: best on validation, or the last
     references: tuple[str, ...] = ()    # measured beside the networks: mixture, random, ibm ...
+
+    def __post_init__(self):
+        if self.keep not in ("best", "last"):
+            raise SweepError(f"{self.name}: keep={self.keep!r} must be best or last")
 
     @property
     def runs(self) -> list[tuple[str, int]]:

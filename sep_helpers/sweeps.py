@@ -72,13 +72,14 @@ def run(sweep: Sweep, corpus: Corpus, folder: str | Path, device="cpu",
     for n, name in dict.fromkeys((sweep.n_sources(v), r) for v, _ in sweep.runs
                                  for r in sweep.references):
         system = REFERENCES[name]() if name in REFERENCES else evaluation.oracle_system(name)
-        figures = _figures(system, frozen(n), name)
+        figures = _measured(folder / f"{name}_{n}_sources", frozen(n), name,
+                            lambda system=system: system)
         lines.append({"variant": name, "n_sources": n, **_means(figures)})
         columns.append(_column(figures, f"{name}, {n} sources"))
     for number, (variant, seed) in enumerate(sweep.runs, start=1):
         place = folder / f"{variant.replace(' ', '_')}_seed{seed}"
         history, figures = _one(sweep, corpus, variant, seed, place,
-                                dict(frozen(sweep.n_sources(variant))), device)
+                                frozen(sweep.n_sources(variant)), device)
         lines.append(_line(sweep, variant, seed, corpus, history, figures))
         columns.append(_column(figures, f"{variant}, seed {seed}"))
         board, mixtures = pd.DataFrame(lines), pd.concat(columns, axis=1)
@@ -93,28 +94,35 @@ def run(sweep: Sweep, corpus: Corpus, folder: str | Path, device="cpu",
 def _one(sweep, corpus, variant, seed, place, frozen, device):
     """One run, or what it left when it was done: (history, figures of every test mixture)."""
     view = train_view(sweep, corpus, sweep.n_sources(variant), seed=1000 + seed)
-    val = frozen.pop("val")
     torch.manual_seed(seed)
     model = models.build(sweep.configs[variant] | {"sample_rate": corpus.sample_rate})
     facts = {"origin": "study", "variant": variant, **sweep.places.get(variant, {})}
-    history = training.fit(model, view, val, sweep.settings(variant), place, device, facts=facts,
-                           say=lambda line: None)
-    done = place / RESULT            # its figures, mixture by mixture; the mark of the end
-    if done.is_file() and len(figures := pd.read_csv(done)) == sum(map(len, frozen.values())):
-        return history, figures        # unless it was measured on fewer or more mixtures
-    model.load_state_dict(checkpoints.load(place / "best.pt")["model"])
+    history = training.fit(model, view, frozen["val"], sweep.settings(variant), place, device,
+                           facts=facts, say=lambda line: None)
+
+    def trained():
+        model.load_state_dict(checkpoints.load(place / f"{sweep.keep}.pt")["model"])
+        return model
+    return history, _measured(place, frozen, variant, trained)
+
+
+def _measured(place: Path, frozen: dict[str, FrozenView], name: str, system) -> pd.DataFrame:
+    """view, mixture_id, si_sdri, the mean of each mixture's sources; stored, so done only once.
+
+    `system` makes what is to be measured. What is there of fewer or more mixtures is done again.
+    """
+    tests = {view_name: view for view_name, view in frozen.items() if view_name != "val"}
+    done = place / RESULT
+    if done.is_file() and len(figures := pd.read_csv(done)) == sum(map(len, tests.values())):
+        return figures
+    tables = [evaluation.evaluate(system(), view, name, view_name, bss=False)
+              for view_name, view in tests.items()]
+    figures = pd.concat(tables).groupby(["view", "mixture_id"], sort=False)["si_sdri"].mean()
+    place.mkdir(exist_ok=True)
     draft = place / f".{RESULT}"
-    _figures(model, frozen, variant).to_csv(draft, index=False)
+    figures.round(3).reset_index().to_csv(draft, index=False)
     draft.replace(done)
-    return history, pd.read_csv(done)
-
-
-def _figures(system, frozen: dict[str, FrozenView], name: str) -> pd.DataFrame:
-    """view, mixture_id, si_sdri: the mean of each mixture's sources."""
-    tables = [evaluation.evaluate(system, view, name, view_name, bss=False)
-              for view_name, view in frozen.items() if view_name != "val"]
-    return pd.concat(tables).groupby(["view", "mixture_id"], sort=False)["si_sdri"].mean().round(
-        3).reset_index()
+    return pd.read_csv(done)
 
 
 def _column(figures: pd.DataFrame, name: str) -> pd.Series:
@@ -145,7 +153,7 @@ def _line(sweep, variant, seed, corpus, history, figures) -> dict:
 
 
 def pace(sweep: Sweep, corpus: Corpus, rounds: int = 60) -> dict[str, float]:
-    """Milliseconds of a training step, variant by variant, on the CPU: what a run costs.
+    """Milliseconds of CPU that a training step takes, variant by variant: what a run costs.
 
     The variants take turns and the fastest of the rounds counts: a machine that was busy during
     one run and idle during the next would else make one variant look dear and another cheap.
@@ -162,12 +170,12 @@ def pace(sweep: Sweep, corpus: Corpus, rounds: int = 60) -> dict[str, float]:
     fastest = dict.fromkeys(nets, float("inf"))
     for _ in range(rounds):
         for variant, (net, batch) in nets.items():
-            began = time.perf_counter()
+            began = time.process_time()
             si_snr, _ = pit(net(batch["mixture"]), batch["sources"])
             optimizers[variant].zero_grad()
             (-si_snr.mean()).backward()
             optimizers[variant].step()
-            fastest[variant] = min(fastest[variant], 1e3 * (time.perf_counter() - began))
+            fastest[variant] = min(fastest[variant], 1e3 * (time.process_time() - began))
     return {variant: round(ms, 1) for variant, ms in fastest.items()}
 
 
@@ -194,8 +202,8 @@ def summary(mixtures: pd.DataFrame, view: str) -> pd.DataFrame:
     for name, values in mixtures.loc[view].items():
         if values.notna().any():
             mean, low, high = evaluation.confidence_interval(values.dropna())
-            lines.append({"system": name, "view": view, "n": values.count(), "mean": mean,
-                          "low": low, "high": high,
+            lines.append({"system": name, "view": view, "metric": "si_sdri", "n": values.count(),
+                          "mean": mean, "low": low, "high": high,
                           "text": f"{mean:.1f} ({low:.1f} to {high:.1f})"})
     return pd.DataFrame(lines)
 

@@ -65,6 +65,9 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     with pytest.raises(models.ConfigError, match="unknown key 'Q'"):
         plan(tmp_path, base={"name": "conv_tasnet", "Q": 3}, variants={"a": {}},
              presets={"laptop": SIZE})
+    with pytest.raises(sweep_plan.SweepError, match="keep='first' must be best or last"):
+        plan(tmp_path, base={"name": "vtf"}, variants={"a": {}},
+             presets={"laptop": SIZE | {"keep": "first"}})
     with pytest.raises(sweep_plan.SweepError, match="KeyError"):
         plan(tmp_path, grid={"network": {"VTF": {"name": "vtf"}}},
              presets={"laptop": SIZE | {"grid": [{"network": ["LSTM"]}]}})

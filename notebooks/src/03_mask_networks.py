@@ -80,20 +80,17 @@ plots.spectrograms({"mixture": item["mixture"]} | dict(zip(names, item["sources"
 # one takes the logarithm, or leaves the numbers complex and compresses them.
 
 # %%
-from sep_helpers.models.mask_network import complex_features, log_magnitude, normalised
+from sep_helpers.models.mask_network import complex_features, log_magnitude
 
 Y = stft(item["mixture"] / item["mixture"].square().mean().sqrt())
 pd.DataFrame({name: {"values a frame": x.shape[-1], "smallest": x.min().item(),
                      "largest": x.max().item(), "standard deviation": x.std().item()}
               for name, x in {"|Y|": Y.abs().T, "log |Y|": log_magnitude(Y[None])[0],
-                              "log |Y|, normalised": normalised(Y[None])[0],
                               "Re, Im of Y": torch.cat([Y.real, Y.imag]).T,
                               "Re, Im, compressed": complex_features(Y[None])[0]}.items()}).round(2)
 
 # %% [markdown]
 # The plain sizes reach far beyond their standard deviation: a few loud bins would drown all others.
-# *Normalised* takes out of the logarithm what a frequency always has, its mean over the utterance, and
-# scales the rest to size 1. It looks like a detail. Section 12 shows what it is worth to two voices.
 #
 # **Masks.** A sigmoid keeps each between 0 and 1. Let us build the smallest network that deserves
 # the name. It looks at *one frame*, 129 numbers, and says two masks for it.
@@ -707,156 +704,8 @@ plt.show()
 
 # %% [markdown]
 # Write down what you would have to do before you may say "A is better than B": more seeds, more sounds,
-# files that nobody chose, training to the end, and an interval. The next three sections go some of that
-# way. They rest on **studies** that take longer than you would wait here; what you see is stored: the
-# course's results, not yours. Each is one file in `assets/studies` and one command.
-#
-# ## 12 · Two voices
-#
-# Now what this course is about: two speakers, no slot that means anything, so PIT. First live: a small
-# BLSTM, once with the logarithm as it is and once normalised, on the same mixtures from the same weights.
-# **Predict first**: both get the same information. Will they learn alike?
-
-# %%
-from sep_helpers import course_views
-
-voices = corpora.embedded()
-talk = course_views.train_view(voices, seconds=1.0, n_mixtures=400)
-talk_steps = 2 if ws.preset.name == "smoke" else 300
-live = {}
-for features in ("log_magnitude", "normalised"):
-    torch.manual_seed(0)
-    blstm = models.build(models.complete({"name": "blstm_masks", "hidden": 64, "hop": 128,
-                                          "mask": "softmax", "features": features}))
-    live[features] = train(blstm, talk, talk_steps, lr=2e-3, batch=2, loss=free_order)
-
-# %%
-fig, ax = plt.subplots(figsize=(9, 3))
-for (features, values), style in zip(live.items(), ("--", "-"), strict=True):
-    ax.plot(pd.Series(values).rolling(40, 1).mean().mul(-1), style, label=features)
-ax.axhline(0, color="0.4", linewidth=1, linestyle="-")
-ax.set(title="Two voices, the first steps of a BLSTM", xlabel="step",
-       ylabel="training SI-SNR (dB)\nmean of 40 steps")
-ax.legend()
-plt.show()
-
-# %% [markdown]
-# Seconds are not enough for voices. The stored study goes on for some minutes a network
-# (`make studies ONLY=mask_voices`). `seen` are new sentences of voices that trained, `unseen` are voices
-# that never did. The hatched bars are ideal masks: what they reach, no mask of their kind can beat.
-
-# %%
-from sep_helpers import sweeps
-
-board, gains = sweeps.stored("mask_voices")
-trained = board.dropna(subset=["seed"])
-print(f"the course's: {len(trained)} networks, {trained['cpu_seconds'].sum() / 60:.0f} minutes of one "
-      f"core, {board['machine'][0]}")
-trained[["variant", "n_sources", "parameters", "steps", "cpu_seconds", "seen", "unseen"]].style.format(
-    {"parameters": "{:,.0f}", "steps": "{:,.0f}", "cpu_seconds": "{:.0f}", "seen": "{:.1f}",
-     "unseen": "{:.1f}"}).hide(axis="index")
-
-# %%
-def of(n, gains=gains, board=board):
-    """The columns for n sources, without the seed and the number in their names."""
-    names = {f"{v}, seed {s:.0f}" if s == s else f"{v}, {n} sources": v.split(",")[0]
-             for v, s, k in zip(board["variant"], board["seed"], board["n_sources"], strict=True)
-             if k == n}
-    return gains[list(names)].rename(columns=names)
-
-IDEAL, FLOORS = ("ibm", "irm", "wfm", "psm"), ("mixture", "random")
-plots.comparison(sweeps.summary(of(2), "unseen"), IDEAL, FLOORS, "Two voices nobody has heard before")
-
-# %% [markdown]
-# **Predict first.** The same networks, trained as long, on three voices and on five: PIT has 6 and 120
-# orders to choose from, and the mixture is worse to begin with. An *improvement* counts from there.
-
-# %%
-fig, ax = plt.subplots(figsize=(9, 3))
-for n, marker in ((2, "o"), (3, "s"), (5, "^")):
-    part = sweeps.summary(of(n), "unseen").iloc[::-1]
-    ax.errorbar(part["mean"], part["system"], xerr=[part["mean"] - part["low"],
-                part["high"] - part["mean"]], fmt=marker, linestyle="none", capsize=3,
-                label=f"{n} voices")
-ax.set(title="What is gained with more voices (unseen)", xlabel="SI-SNR improvement (dB)")
-ax.legend()
-plt.show()
-
-# %% [markdown]
-# ## 13 · Sounds that were recorded
-#
-# Rain and dogs of section 1 are synthetic. Here are recorded ones, ESC-10: ten categories, 318 clips of
-# five seconds, some of which hold a third of a second of sound and silence around it. A cut that falls
-# into the silence would be a mixture of one; so the recipe draws again what lies 20 dB below its
-# recording (`floor_db`), and gives the *cut* its level (`level_of: cut`). The recordings are not part
-# of the course (`make studies ONLY=mask_esc` wants `SEP_REAL_DATA`), the figures are.
-
-# %%
-board, gains = sweeps.stored("mask_esc")
-trained = board.dropna(subset=["seed"])
-print(f"the course's, on {board['data'][0]}: two of ten categories, test clips that never trained")
-trained[["variant", "parameters", "steps", "cpu_seconds", "test"]].style.format(
-    {"parameters": "{:,.0f}", "steps": "{:,.0f}", "cpu_seconds": "{:.0f}", "test": "{:.1f}"}).hide(
-    axis="index")
-
-# %%
-plots.comparison(sweeps.summary(of(2, gains, board), "test"), IDEAL, FLOORS,
-                 "Two categories of recorded sound")
-
-# %% [markdown]
-# The ideal masks gain far more here than with voices: a helicopter and a crying baby hardly share a bin.
-# And the networks gain less of it than you might hope: a few dozen clips a category is not many.
-#
-# ## 14 · The experiment table
-#
-# An early project on this subject asked one question in one large table: {2, 3, 5 sources} × networks ×
-# losses. Its results lay in several files, the losses chose one order a batch, and nobody could say
-# afterwards which figure belonged to which settings. Ours is one sweep, one file, one command:
-# `make studies ONLY=mask_networks`. It can be interrupted; every cell is a run folder of its own. Here is
-# a miniature of it, two steps a network, to see how it goes:
-
-# %%
-miniature = sweeps.load("mask_networks", "smoke")
-folder = ws.run_folder("mask_networks_smoke")
-sweeps.run(miniature, sounds, folder, "cpu")
-
-# %%
-from sep_helpers import runs
-
-runs.board(folder, sort="test SI-SNRi (dB)")
-
-# %% [markdown]
-# Twice the same cell, and the second time nothing is trained: the runs are there. Now the course's own
-# (`laptop`). Five categories in a fixed order; **euclidean** and **correlation** tie output 1 to
-# whichever of the mixture's categories comes first in that order, output 2 to the next; **MinLoss** leaves
-# the order free, mixture by mixture.
-
-# %%
-from sep_helpers.widgets import SortedTable
-
-board, gains = sweeps.stored("mask_networks")
-cells = board.dropna(subset=["seed"]).astype({"sources": int})
-print(f"the course's: {len(cells)} runs, {cells['cpu_seconds'].sum() / 60:.0f} minutes of one core")
-SortedTable(cells[["sources", "network", "loss", "seed", "epochs", "steps", "test", "cpu_seconds",
-                   "parameters", "config"]], by="test")
-
-# %% [markdown]
-# **Predict first.** With *five* sources of five categories each output is one category. With two of
-# five, output 1 is a dog in one mixture and a bird in the next. Where does MinLoss help more?
-
-# %%
-plots.heat_map(cells, "test", title="SI-SNRi on new recordings: network x loss, by number of sources")
-
-# %%
-free = cells[cells["loss"] == "MinLoss"].set_index(["sources", "network"])["test"]
-tied = cells[cells["loss"] == "euclidean"].set_index(["sources", "network"])["test"]
-difference = (free - tied).dropna().rename("MinLoss - euclidean (dB)")
-difference.groupby("sources").agg(["mean", "min", "max", "count"]).round(2)
-
-# %% [markdown]
-# The same loss, once with a tied slot and once without. A slot that *has* a meaning costs nothing, one
-# whose meaning changes with the company costs what you see. And each cell is one run of seconds: for a
-# claim about two cells you would want what [notebook 06](06_evaluation.ipynb) is about.
+# files that nobody chose, training to the end, and an interval. [Notebook 06](06_evaluation.ipynb) is
+# about that.
 #
 # ## What to remember
 #
@@ -868,6 +717,6 @@ difference.groupby("sources").agg(["mean", "min", "max", "count"]).round(2)
 # - A memory reaches as far as its state lasts, a convolution as far as its kernels, attention
 #   everywhere.
 # - A harmless last **ReLU** can forbid half of what a complex mask is for.
-# - One seed on one pair of sounds is an anecdote; a table is worth what its worst-trained cell is.
+# - One seed on one pair of sounds is an anecdote.
 #
 # {{nav}}
