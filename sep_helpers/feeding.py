@@ -12,8 +12,8 @@ from sep_helpers.views import ViewError, collate
 @torch.inference_mode()
 def measure(model: nn.Module, view: Dataset, batch: int = 8, device="cpu", accelerator=None,
             assignment: str = "pit") -> tuple[Tensor, Tensor]:
-    """SI-SNR in dB of each mixture of a view, and its permutation, the best one or, where outputs
-    have names, the `fixed` one: (n,), (n, source).
+    """SI-SNR in dB of each mixture of a view, and its best permutation: (n,), (n, source); with
+    `fixed` places, that of the sources that sound, and their own order.
 
     The mode is put back. With an accelerator the processes share the mixtures. Those that a view
     with `skip` leaves out are missing here, too. Raises ViewError for a view without mixtures.
@@ -28,8 +28,10 @@ def measure(model: nn.Module, view: Dataset, batch: int = 8, device="cpu", accel
                         generator=torch.Generator())
     for first, (places, items) in zip(range(0, len(mine), batch), loader, strict=True):
         estimates = model(items["mixture"].to(device))
-        value, permutation = objectives.score(estimates, items["sources"].to(device),
-                                              items["lengths"], assignment=assignment)
+        sources, lengths = items["sources"].to(device), items["lengths"]
+        value, permutation = objectives.score(estimates, sources, lengths, assignment=assignment)
+        if assignment == "fixed":
+            value = objectives.of_heard(estimates, sources, lengths)
         numbers = [mine[first + place] for place in places]
         found_here += zip(numbers, value.cpu(), permutation.cpu(), strict=True)
     model.train(was_training)

@@ -120,6 +120,19 @@ def score(
     return function(reorder(estimates, permutation), sources, lengths).mean(-1), permutation
 
 
+def of_heard(estimates: Tensor, sources: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """SI-SNR of estimates in the sources' order, the mean over an utterance's sources that sound.
+
+    Shapes as of `score` -> (batch,) in dB; 0 where none sounds. To choose an epoch by: a stem that
+    is silent for a whole excerpt would else decide, by 30 dB, what the others are worth.
+    """
+    estimates, sources, lengths = _rows(estimates, sources, lengths, "si_snr")
+    whole = energy(sources.sum(1), lengths)
+    heard = energy(sources, lengths) >= SILENT * whole.unsqueeze(1) + TINY
+    values = si_snr(estimates, sources, lengths).where(heard, 0)
+    return values.sum(1) / heard.sum(1).clamp(min=1)
+
+
 def _unlike(estimates: Tensor, sources: Tensor, lengths: Tensor | None, apart: Dissimilarity
             ) -> Tensor:
     """The objective conv_sep: (batch, source, ..., time) -> (batch,)."""

@@ -196,3 +196,16 @@ def test_conv_sep_without_pairs_is_the_sum_over_pairs(lengths):
     apart = Dissimilarity(0.02, 0.05, 0.1)
     value, _ = objectives.score(estimates, sources, lengths, "conv_sep", "fixed", apart)
     assert torch.allclose(value, apart(pairs), rtol=1e-4)
+
+
+def test_only_what_sounds_is_heard():
+    estimates, sources = stereo(batch=3, n=3)
+    estimates = sources + 0.3 * estimates
+    sources[1, 2] = 0                          # one silent stem, and a silent mixture
+    sources[2] = 0
+    value = objectives.of_heard(estimates, sources)
+    each = losses.si_snr(estimates.mT.flatten(-2), sources.mT.flatten(-2))
+    assert torch.allclose(value[:2], torch.stack([each[0].mean(), each[1, :2].mean()]), atol=1e-4)
+    assert value[2] == 0
+    whole, _ = objectives.score(estimates[:1], sources[:1], assignment="fixed")
+    assert torch.allclose(value[0], whole[0], atol=1e-4)
