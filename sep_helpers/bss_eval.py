@@ -14,8 +14,12 @@ serves them all, and the first source's own matrix is its corner; the correlatio
 
 Singular G (a tone, whose copies repeat each other; two sources that are the same) is loaded by a
 millionth of a millionth of its diagonal, more where that is too little: the projections are then
-short by as much, which no figure below 100 dB feels. A silent source has copies of zeros, which
+short by as much, which no figure below 70 dB feels. A silent source has copies of zeros, which
 span nothing: its rows are left out.
+
+Two limits that every implementation shares: of signals shorter than the filters of all sources
+together, anything can be made, and SAR says nothing; and where the sources leave a part of the band
+empty to the last bit (filters in float, no noise of a 16-bit file), SIR rests on rounding.
 """
 
 import threading
