@@ -1,6 +1,6 @@
 """Four stems from real songs: stereo against mono, with and without augmentation, three networks.
 
-    make studies ONLY=music PRESET=laptop       about 8 minutes of one quiet core; resumable
+    make studies ONLY=music PRESET=laptop       about 9 minutes of one quiet core; resumable
     python notebooks/studies/music.py U-Net     only that variant is trained now
 
 Trained on the training excerpts of music_real (in the folder that SEP_REAL_DATA names) and on the
