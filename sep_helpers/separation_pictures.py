@@ -15,9 +15,11 @@ SECONDS = 15.0          # of a long recording, the loudest so many are drawn
 WINDOW = 0.04           # seconds of a frame, at least
 
 
-def draw(outputs: Sequence[Path], names: Sequence[str], stem: str) -> list[Path]:
+def draw(outputs: Sequence[Path], names: Sequence[str], stem: str, music: bool = False
+         ) -> list[Path]:
     """Write <stem>_spectrograms.png and <stem>_masks.png beside the outputs, WAVs of one
-    separation; the paths. Of a long recording the loudest part is drawn.
+    separation; of `music` one picture with both, <stem>_stems.png, on a scale of octaves. The
+    paths. Of a long recording the loudest part is drawn.
 
     A mask is an output's share of the magnitudes of all; channels are averaged.
     """
@@ -28,8 +30,13 @@ def draw(outputs: Sequence[Path], names: Sequence[str], stem: str) -> list[Path]
     tracks = {"mixture": waves.sum(0), **dict(zip(names, waves, strict=True))}
     sizes = stft(waves, n_fft, hop).abs()
     shares = sizes / sizes.sum(0).clamp(min=1e-8)
-    figures = {"spectrograms": plots.spectrograms(tracks, rate, f"{stem}{where}", n_fft, hop),
-               "masks": plots.masks(shares, rate, list(names), f"Masks of {stem}{where}", hop)}
+    if music:
+        del tracks["mixture"]
+        figures = {"stems": plots.stem_pictures(tracks, shares, rate, n_fft, hop,
+                                                f"Stems of {stem} and their masks{where}")}
+    else:
+        figures = {"spectrograms": plots.spectrograms(tracks, rate, f"{stem}{where}", n_fft, hop),
+                   "masks": plots.masks(shares, rate, list(names), f"Masks of {stem}{where}", hop)}
     paths = [folder / f"{stem}_{kind}.png" for kind in figures]
     try:
         for path, picture in zip(paths, figures.values(), strict=True):

@@ -91,14 +91,14 @@ def test_a_song_gets_its_stems_and_their_pictures(tmp_path, stem_model, capsys):
     song = make_sound(tmp_path / "in" / "song.wav", 44101, 22050, channels=2)
     assert main(["separate", str(song), *stem_model, "--plot"]) == 0
     said = capsys.readouterr().out
-    assert "song_vocals.wav ... song_other.wav" in said and "drawn in song_spectrograms.png" in said
+    assert "song_vocals.wav ... song_other.wav" in said and "drawn in song_stems.png" in said
     names = {path.name for path in song.parent.iterdir()}
     stems = [f"song_{name}.wav" for name in ("vocals", "drums", "bass", "other")]
-    assert names == {"song.wav", *stems, "song_spectrograms.png", "song_masks.png"}
+    assert names == {"song.wav", *stems, "song_stems.png"}
     total = sum(soundfile.read(song.with_name(name))[0] for name in stems)
     original, _ = soundfile.read(song)
     assert ((total - original) ** 2).sum() < 1e-8 * (original**2).sum()
-    assert song.with_name("song_masks.png").stat().st_size > 10_000
+    assert song.with_name("song_stems.png").stat().st_size > 10_000
     # a folder with outputs of before has one song still
     assert main(["separate", str(song.parent), *stem_model]) == 0
     assert capsys.readouterr().out.count("left alone") == 1

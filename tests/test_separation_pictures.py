@@ -36,3 +36,8 @@ def test_pictures_of_any_length(tmp_path, seconds):
     drawn = draw(paths, ["a", "b"], "x")
     assert [path.name for path in drawn] == ["x_spectrograms.png", "x_masks.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+
+
+def test_music_is_one_picture(tmp_path):
+    drawn = draw(outputs(tmp_path, 1), ["drums", "bass"], "x", music=True)
+    assert [path.name for path in drawn] == ["x_stems.png"] and drawn[0].stat().st_size > 10_000

@@ -101,7 +101,8 @@ def _one(model, job, args) -> list[str]:
     if args.plot:
         from sep_helpers import separation_pictures
 
-        pictures = separation_pictures.draw(outputs, names, job.stem)
+        pictures = separation_pictures.draw(outputs, names, job.stem,
+                                             song_separation.is_for_stems(model))
         notes.append(f"drawn in {' and '.join(path.name for path in pictures)}")
     replaced = ", replaced" if there else ""
     return [f"{job.sound} -> {outputs[0]} ... {outputs[-1].name}{replaced}",
