@@ -50,6 +50,7 @@ class MaskPlayground(Panel):
         knobs = list(self.knobs.values())
         super().__init__([ipywidgets.HBox(part, layout={"flex_flow": "row wrap"})
                           for part in (knobs[:3], knobs[3:5], knobs[5:])])
+        self.knobs["binary"].observe(self._give_threshold, "value")
         for knob in knobs:
             knob.observe(self.refresh, "value")
         self.refresh()
@@ -72,6 +73,11 @@ class MaskPlayground(Panel):
             "binary": ipywidgets.Checkbox(False, description="binary", indent=False),
             "true_phase": ipywidgets.Checkbox(False, description="the true phase", indent=False),
             "play": ipywidgets.Checkbox(False, description="play at once", indent=False)}
+
+    def _give_threshold(self, change: dict) -> None:
+        """A binary mask without a threshold would let everything pass: half is the IBM's."""
+        if change["new"] and not self.knobs["threshold"].value:
+            self.knobs["threshold"].value = 0.5
 
     def state(self) -> dict:
         """The knobs' values by name."""

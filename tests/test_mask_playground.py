@@ -68,6 +68,17 @@ def test_every_knob_changes_the_picture_and_the_figure():
     assert set(playground.estimate()["M"].unique().tolist()) == {0, 1}
 
 
+def test_a_binary_mask_begins_as_the_ideal_one():
+    sources = torch.stack(list(voices().values()))
+    playground = MaskPlayground(voices(), RATE)
+    turn(playground, binary=True)
+    assert playground.state()["threshold"] == 0.5
+    expected = masks.oracle("ibm", sources.sum(0), sources)[0]
+    assert torch.allclose(playground.estimate()["estimate"], expected, atol=1e-6)
+    turn(playground, threshold=0.0)
+    assert playground.estimate()["M"].min() == 1 and gain(playground) == 0
+
+
 def test_the_level_is_that_of_the_chosen_source_before_the_mixing():
     sources = voices()
     playground = MaskPlayground(sources, RATE)
