@@ -36,12 +36,13 @@ class _PitSiSnr(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, estimates: Tensor, sources: Tensor, choose: Choose, lengths: Tensor | None):
+        ctx.set_materialize_grads(False)      # the permutation has none
         time = estimates.shape[-1]
         ctx.whole = lengths is None or int(lengths.min()) >= time
         valid = None if ctx.whole else valid_samples(lengths, estimates)
         e, e_mean, e_energy = _centred(estimates, valid)
         s, s_mean, s_energy = _centred(sources, valid)
-        cross = (e @ s.mT).baddbmm_(e_mean.unsqueeze(2), s_mean.unsqueeze(1), alpha=-time)
+        cross = torch.bmm(e, s.mT).baddbmm_(e_mean.unsqueeze(2), s_mean.unsqueeze(1), alpha=-time)
         picked = choose(_scores(cross, e_energy, s_energy)).unsqueeze(1)      # (batch, 1, source)
         s_energy = s_energy.unsqueeze(1)
         scale = cross.gather(1, picked) / (s_energy + EPS)                    # <e_picked, s> / |s|²
@@ -72,7 +73,9 @@ class _PitSiSnr(torch.autograd.Function):
         along_s = (s_energy / projection).add_(EPS / own_residue).mul_(scale).div_(s_energy + EPS)
         of_source = _placed(picked, along_s.mul_(step))
         back = noise.mul_(-step / residue.unsqueeze(2)).baddbmm_(of_source, s)
-        return back.sub_(of_source @ s_mean.unsqueeze(2)) if ctx.whole else back, None, None, None
+        if ctx.whole:
+            back.sub_(torch.bmm(of_source, s_mean.unsqueeze(2)))
+        return back, None, None, None
 
 
 def _centred(x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
