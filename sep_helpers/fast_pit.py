@@ -36,7 +36,6 @@ class _PitSiSnr(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, estimates: Tensor, sources: Tensor, choose: Choose, lengths: Tensor | None):
-        ctx.set_materialize_grads(False)      # the permutation has none
         time = estimates.shape[-1]
         ctx.whole = lengths is None or int(lengths.min()) >= time
         valid = None if ctx.whole else valid_samples(lengths, estimates)
