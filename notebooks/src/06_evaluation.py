@@ -1051,8 +1051,10 @@ pd.DataFrame(opinions).round(2)
 
 # %% [markdown]
 # An error of a certain energy is an error of that energy, whether it hides below the voice, talks
-# across it or rings on after it. Ears are not made like that. (A low hum is barely heard on small
-# speakers at all. Does that make it a smaller error?)
+# across it or rings on after it. Ears are not made like that. STOI and PESQ, where they are
+# installed, were made after ears and tell the five apart, but do they rank them as you did? PESQ
+# listens through a telephone, and a telephone lets no low hum pass. Does that make it a smaller
+# error?
 #
 # ### Exercise 06.11 · Ten decibels exactly (★★★, 10 min)
 #
