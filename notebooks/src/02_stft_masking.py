@@ -1137,14 +1137,15 @@ def ceiling(kind, n_fft):
         gains.append((losses.si_snr(estimates, x) - losses.si_snr(y, x)).mean())
     return torch.stack(gains).mean().item()
 
-by_window = pd.DataFrame({kind: [ceiling(kind, size) for size in windows] for kind in oracles},
-                         index=sparse.index)
-best = by_window.mean(axis=1).idxmax()
+by_window = pd.DataFrame({kind: [ceiling(kind, size) for size in windows]
+                          for kind in (*oracles, "random")}, index=sparse.index)
+best = by_window[list(oracles)].mean(axis=1).idxmax()
 
 # %%
-ax = over_windows(f"The ceilings by window, {len(items)} mixtures", "SI-SNRi (dB)")
-for kind in oracles:
+ax = over_windows(f"Ceilings and floors by window, {len(items)} mixtures", "SI-SNRi (dB)")
+for kind in by_window:
     ax.plot(by_window[kind], marker="o", label=kind)
+ax.axhline(0, color="black", linewidth=1, linestyle="-", label="mixture")
 ax.axvline(best, color="#BBBBBB", linestyle=":")
 ax.legend()
 print(f"best: {best:.0f} ms")
