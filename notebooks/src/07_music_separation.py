@@ -423,7 +423,7 @@ def watch(network):
         for stem, value in zip(STEMS, sdr(separate_song(network, stems.sum(0)), stems), strict=True):
             yield {"where": where, "stem": stem, "sdr": value.item()}
 
-steps = {"smoke": 10, "laptop": 100}.get(ws.preset.name, 400)
+steps = {"smoke": 4, "laptop": 160}.get(ws.preset.name, 400)
 live, yours = [], {}
 for name, view in {"song as it is": as_it_is, "augmented": augmented}.items():
     yours[name] = small_network()
