@@ -145,3 +145,36 @@ def test_the_stored_study_is_the_one_the_file_describes_with_several_seeds_and_e
         for view in ("seen", "unseen"):
             column = mixtures.loc[view][f"{line['variant']}, seed {line['seed']}"]
             assert column.mean() == pytest.approx(line[view], abs=2e-3)
+
+
+@pytest.mark.parametrize("name", ["mask_voices", "mask_networks", "mask_esc"])
+def test_the_stored_tables_of_masks_are_what_their_files_describe(name):
+    sweep = sweeps.load(name, "laptop")
+    board, mixtures = sweeps.stored(name)
+    trained = board.dropna(subset=["seed"])
+    assert list(zip(trained["variant"], trained["seed"], strict=True)) == sweep.runs
+    views = [v for v in ("seen", "unseen", "test") if v in board]
+    for line in trained.to_dict("records"):
+        config, settings = sweep.configs[line["variant"]], sweep.settings(line["variant"])
+        assert line["steps"] == settings.epochs * sweep.steps and line["cpu_seconds"] > 0
+        assert line["n_sources"] == config["n_sources"]
+        with torch.device("meta"):
+            assert line["parameters"] == models.count_parameters(models.build(config))
+        column = mixtures[f"{line['variant']}, seed {line['seed']:.0f}"].dropna()
+        assert len(column) == len(views) * sweep.n_test
+        for view in views:
+            assert column[view].mean() == pytest.approx(line[view], abs=2e-3)
+    floors = board[board["seed"].isna()].set_index(["n_sources", "variant"])
+    for (n, what), line in floors.iterrows():
+        best = trained[trained["n_sources"] == n][views[-1]].max()
+        assert line[views[-1]] > best if what in ("wfm", "psm") else line[views[-1]] <= 0 \
+            if what in ("mixture", "random") else True
+
+
+def test_what_masks_reach_on_voices_in_minutes():
+    """Networks whose masks see a memory or the whole sentence; the others need longer."""
+    board, _ = sweeps.stored("mask_voices")
+    two = board[board["seed"].notna() & (board["n_sources"] == 2)].set_index("variant")
+    assert two.loc["BLSTM", "seen"] >= 5 and (two["cpu_seconds"] <= 240).all()
+    assert (two.loc[["LSTM", "VTF", "GAB"], "seen"] >= 2).all() and (two["seen"] > 1).all()
+    assert {"seen", "unseen"} <= set(two) and set(board["n_sources"]) == {2, 3, 5}

@@ -80,17 +80,20 @@ plots.spectrograms({"mixture": item["mixture"]} | dict(zip(names, item["sources"
 # one takes the logarithm, or leaves the numbers complex and compresses them.
 
 # %%
-from sep_helpers.models.mask_network import complex_features, log_magnitude
+from sep_helpers.models.mask_network import complex_features, log_magnitude, normalised
 
 Y = stft(item["mixture"] / item["mixture"].square().mean().sqrt())
 pd.DataFrame({name: {"values a frame": x.shape[-1], "smallest": x.min().item(),
                      "largest": x.max().item(), "standard deviation": x.std().item()}
               for name, x in {"|Y|": Y.abs().T, "log |Y|": log_magnitude(Y[None])[0],
+                              "log |Y|, normalised": normalised(Y[None])[0],
                               "Re, Im of Y": torch.cat([Y.real, Y.imag]).T,
                               "Re, Im, compressed": complex_features(Y[None])[0]}.items()}).round(2)
 
 # %% [markdown]
 # The plain sizes reach far beyond their standard deviation: a few loud bins would drown all others.
+# *Normalised* takes out of the logarithm what a frequency always has, its mean over the utterance, and
+# scales the rest to size 1. It looks like a detail. Section 12 shows what it is worth to two voices.
 #
 # **Masks.** A sigmoid keeps each between 0 and 1. Let us build the smallest network that deserves
 # the name. It looks at *one frame*, 129 numbers, and says two masks for it.
@@ -325,6 +328,27 @@ pd.DataFrame({name: {what: (Spectral(distance)(e, dog) / Spectral(distance)(unre
 # (1 is what rain *instead* of the dog would cost.) The magnitude loss does not notice a sign, and
 # hardly a delay: kind to a network that only masks, but it does not tell you what you hear.
 #
+# In a training all of this is one function, `objectives.score`, and two words: the *objective* and the
+# *assignment* (`pit`, `greedy`, or `fixed` for slots that mean something). We hide the order of noisy
+# estimates of 2, 3 and 5 sources, and ask each objective, with PIT, to find it again.
+
+# %%
+from sep_helpers import objectives
+
+def found(objective, n, noise=1.0, batch=8):
+    """Share of the mixtures whose order the objective finds again, n sources each."""
+    generator = torch.Generator().manual_seed(n)
+    sources = torch.randn(batch, n, 2000, generator=generator)
+    guesses = sources + noise * torch.randn(sources.shape, generator=generator)
+    hidden = torch.stack([torch.randperm(n, generator=generator) for _ in range(batch)])
+    guesses = guesses.gather(1, hidden[..., None].expand_as(guesses))
+    _, order = objectives.score(guesses, sources, objective=objective, assignment="pit")
+    return (hidden.gather(1, order) == torch.arange(n)).all(1).float().mean().item()
+
+pd.DataFrame({f"{n} sources": {name: found(name, n) for name in ("si_snr", *DISTANCES)}
+              for n in (2, 3, 5)}).style.format("{:.0%}")
+
+# %% [markdown]
 # ### Exercise 03.2 · What a mask can reach (★★, 8 min)
 #
 # A real mask makes $Y$ longer or shorter and cannot turn it. So the fairest target for $m\,|Y|$ is
@@ -516,7 +540,8 @@ plt.show()
 
 # %% [markdown]
 # A larger $\gamma$ pulls the best answer *below* zero: the loss asks for upside-down rain in the dog.
-# So $\gamma$ has to stay small, and from 1 on there is no best answer at all.
+# So $\gamma$ has to stay small, and from 1 on there is no best answer at all. (In a training's settings it
+# is `gamma`, and it makes any of the objectives discriminative, with a fixed order or with PIT.)
 #
 # ## 8 · Attention: a transformer, without its decoder
 #
@@ -704,8 +729,168 @@ plt.show()
 
 # %% [markdown]
 # Write down what you would have to do before you may say "A is better than B": more seeds, more sounds,
-# files that nobody chose, training to the end, and an interval. [Notebook 06](06_evaluation.ipynb) is
-# about that.
+# files that nobody chose, training to the end, and an interval. The next three sections go some of that
+# way. They rest on **studies** that take longer than you would wait here; what you see is stored: the
+# course's results, not yours. Each is one file in `assets/studies` and one command.
+#
+# ## 12 · Two voices
+#
+# Now what this course is about: two speakers, no slot that means anything, so PIT. First live: a small
+# BLSTM, once with the logarithm as it is and once normalised, on the same mixtures from the same weights.
+# **Predict first**: both get the same information. Will they learn alike?
+
+# %%
+from sep_helpers import course_views
+
+voices = corpora.embedded()
+talk = course_views.train_view(voices, seconds=1.0, n_mixtures=400)
+talk_steps = 2 if ws.preset.name == "smoke" else 300
+live = {}
+for features in ("log_magnitude", "normalised"):
+    torch.manual_seed(0)
+    blstm = models.build(models.complete({"name": "blstm_masks", "hidden": 64, "hop": 128,
+                                          "mask": "softmax", "features": features}))
+    live[features] = train(blstm, talk, talk_steps, lr=2e-3, batch=2, loss=free_order)
+
+# %%
+fig, ax = plt.subplots(figsize=(9, 3))
+for (features, values), style in zip(live.items(), ("--", "-"), strict=True):
+    ax.plot(pd.Series(values).rolling(40, 1).mean().mul(-1), style, label=features)
+ax.axhline(0, color="0.4", linewidth=1, linestyle="-")
+ax.set(title="Two voices, the first steps of a BLSTM", xlabel="step",
+       ylabel="training SI-SNR (dB)\nmean of 40 steps")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# Seconds are not enough for voices. The stored study goes on for some minutes a network
+# (`make studies ONLY=mask_voices`). `seen` are new sentences of voices that trained, `unseen` are voices
+# that never did. The hatched bars are ideal masks: what they reach, no mask of their kind can beat.
+
+# %%
+from sep_helpers import sweeps
+
+board, gains = sweeps.stored("mask_voices")
+trained = board.dropna(subset=["seed"])
+print(f"the course's: {len(trained)} networks, {trained['cpu_seconds'].sum() / 60:.0f} minutes of one "
+      f"core, {board['machine'][0]}")
+trained[["variant", "n_sources", "parameters", "steps", "cpu_seconds", "seen", "unseen"]].style.format(
+    {"parameters": "{:,.0f}", "steps": "{:,.0f}", "cpu_seconds": "{:.0f}", "seen": "{:.1f}",
+     "unseen": "{:.1f}"}).hide(axis="index")
+
+# %% [markdown]
+# Mind the steps: they differ, up to a factor of six, so a place in this table says little about the
+# *network*. And mind the last two columns: minutes with a few dozen voices teach much about these voices
+# and less about others. The recurrent networks without gates and DeepConvSep need longer to get anywhere
+# with voices; the last of them cuts the sentence into blocks and has to name the speakers anew in each.
+
+# %%
+def of(n, gains=gains, board=board):
+    """The columns for n sources, without the seed and the number in their names."""
+    names = {f"{v}, seed {s:.0f}" if s == s else f"{v}, {n} sources": v.split(",")[0]
+             for v, s, k in zip(board["variant"], board["seed"], board["n_sources"], strict=True)
+             if k == n}
+    return gains[list(names)].rename(columns=names)
+
+IDEAL, FLOORS = ("ibm", "irm", "wfm", "psm"), ("mixture", "random")
+plots.comparison(sweeps.summary(of(2), "unseen"), IDEAL, FLOORS, "Two voices nobody has heard before")
+
+# %% [markdown]
+# **Predict first.** The same networks, trained as long, on three voices and on five: PIT has 6 and 120
+# orders to choose from, and the mixture is worse to begin with. An *improvement* counts from there.
+
+# %%
+fig, ax = plt.subplots(figsize=(9, 3))
+for n, marker in ((2, "o"), (3, "s"), (5, "^")):
+    part = sweeps.summary(of(n), "unseen").iloc[::-1]
+    ax.errorbar(part["mean"], part["system"], xerr=[part["mean"] - part["low"],
+                part["high"] - part["mean"]], fmt=marker, linestyle="none", capsize=3,
+                label=f"{n} voices")
+ax.set(title="What is gained with more voices (unseen)", xlabel="SI-SNR improvement (dB)")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# ## 13 · Sounds that were recorded
+#
+# Rain and dogs of section 1 are synthetic. Here are recorded ones, ESC-10: ten categories, 318 clips of
+# five seconds, some of which hold a third of a second of sound and silence around it. A cut that falls
+# into the silence would be a mixture of one; so the recipe draws again what lies 20 dB below its
+# recording (`floor_db`), and gives the *cut* its level (`level_of: cut`). The recordings are not part
+# of the course (`make studies ONLY=mask_esc` wants `SEP_REAL_DATA`), the figures are.
+
+# %%
+board, gains = sweeps.stored("mask_esc")
+trained = board.dropna(subset=["seed"])
+print(f"the course's, on {board['data'][0]}: two of ten categories, test clips that never trained")
+trained[["variant", "parameters", "steps", "cpu_seconds", "test"]].style.format(
+    {"parameters": "{:,.0f}", "steps": "{:,.0f}", "cpu_seconds": "{:.0f}", "test": "{:.1f}"}).hide(
+    axis="index")
+
+# %%
+plots.comparison(sweeps.summary(of(2, gains, board), "test"), IDEAL, FLOORS,
+                 "Two categories of recorded sound")
+
+# %% [markdown]
+# Compare with section 12: these sounds differ more than two voices do, and the networks show it after far
+# fewer steps. What an ideal mask would still gain is the room that is left.
+#
+# ## 14 · The experiment table
+#
+# An early project on this subject asked one question in one large table: {2, 3, 5 sources} × networks ×
+# losses. Its results lay in several files, the losses chose one order a batch, and nobody could say
+# afterwards which figure belonged to which settings. Ours is one sweep, one file, one command:
+# `make studies ONLY=mask_networks`. It can be interrupted; every cell is a run folder of its own. Here is
+# a miniature of it, two steps a network, to see how it goes:
+
+# %%
+miniature = sweeps.load("mask_networks", "smoke")
+folder = ws.run_folder("mask_networks_smoke")
+sweeps.run(miniature, sounds, folder, "cpu")
+
+# %%
+from sep_helpers import runs
+
+runs.board(folder, sort="test SI-SNRi (dB)")
+
+# %% [markdown]
+# Run the first of these two cells again, and nothing is trained: the runs are there. Now the course's own
+# (`laptop`). Five categories in a fixed order; **euclidean** and **correlation** tie output 1 to
+# whichever of the mixture's categories comes first in that order, output 2 to the next; **MinLoss** leaves
+# the order free, mixture by mixture.
+
+# %%
+from sep_helpers.widgets import SortedTable
+
+board, gains = sweeps.stored("mask_networks")
+cells = board.dropna(subset=["seed"]).astype({"sources": int})
+print(f"the course's: {len(cells)} runs, {cells['cpu_seconds'].sum() / 60:.0f} minutes of one core")
+SortedTable(cells[["sources", "network", "loss", "seed", "epochs", "steps", "test", "cpu_seconds",
+                   "parameters", "config"]], by="test")
+
+# %% [markdown]
+# **Predict first.** With *five* sources of five categories each output is one category. With two of
+# five, output 1 is a dog in one mixture and, beside a bird, the dog is output 2. Which loss will do better
+# where, the tied one or MinLoss?
+
+# %%
+plots.heat_map(cells, "test", title="SI-SNRi on new recordings: network x loss, by number of sources")
+
+# %%
+free = cells[cells["loss"] == "MinLoss"].set_index(["sources", "network"])["test"]
+tied = cells[cells["loss"] == "euclidean"].set_index(["sources", "network"])["test"]
+difference = (free - tied).dropna().rename("MinLoss - euclidean (dB)")
+difference.groupby("sources").agg(["mean", "min", "max", "count"]).round(2)
+
+# %% [markdown]
+# The same loss, once with tied slots and once without. In section 3 chance decided which sound was
+# "source 1", and a tied slot was worth nothing. Here a *rule* decides, and what the rule needs to
+# know can be heard: which two of the five there are. So a slot may be tied in a complicated way, and a network
+# can learn the rule: now the tied loss is ahead, now MinLoss, by no more than another seed might move. For
+# two speakers there is no such rule, and that is the whole difference.
+#
+# Each cell is one run of seconds. For a claim about two cells you would want several seeds, and what
+# [notebook 06](06_evaluation.ipynb) is about.
 #
 # ## What to remember
 #
@@ -717,6 +902,6 @@ plt.show()
 # - A memory reaches as far as its state lasts, a convolution as far as its kernels, attention
 #   everywhere.
 # - A harmless last **ReLU** can forbid half of what a complex mask is for.
-# - One seed on one pair of sounds is an anecdote.
+# - One seed on one pair of sounds is an anecdote; a table is worth what its worst-trained cell is.
 #
 # {{nav}}
