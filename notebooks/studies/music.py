@@ -206,7 +206,10 @@ def place(work: Path, variant: str) -> Path:
 
 def trained(plan: Plan, variant: str, run: Path) -> torch.nn.Module:
     """The network at the end of its training: the schedule has come to rest there."""
-    model = models.build(plan.network(variant))
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["model"]
+    if config != plan.network(variant):
+        sys.exit(f"{run} was trained with another network than the plan's: move it away")
+    model = models.build(config)
     model.load_state_dict(checkpoints.load(run / "last.pt")["model"])
     return model.eval()
 
