@@ -23,15 +23,21 @@ def main() -> None:
     for name in args.names or shipping.names():
         plan = shipping.read(name)
         try:
-            if not args.so_far:
-                shipping.train(plan, args.runs / name, WORK / "corpora",
-                               start=start_of(plan, args.runs), on_epoch=tell,
-                               resume="settings" if args.changed else True)
+            if not args.so_far and not train(plan, args):
+                return
             file = shipping.put_away(plan, args.runs / name, WORK / "corpora", out=args.out)
         except corpora.CorpusError as error:
             print(f"{name}: left as it is: {error}")
             continue
         print(f"{file}: {file.stat().st_size / 1e6:.2f} MB")
+
+
+def train(plan: shipping.Plan, args) -> bool:
+    """Train, or go on; is it over?"""
+    history = shipping.train(plan, args.runs / plan.name, WORK / "corpora",
+                             start=start_of(plan, args.runs), on_epoch=tell,
+                             resume="settings" if args.changed else True)
+    return history.attrs["finished"]
 
 
 def parser() -> argparse.ArgumentParser:
