@@ -58,7 +58,7 @@ def test_what_is_put_away_is_the_best_epoch_in_half_with_its_papers(plans):
     for key, value in network.state_dict().items():
         assert torch.equal(value, best[key].half().float())
     assert len(history) == 2 == card["epochs"] and card["steps"] == 4
-    assert card["seconds"] >= 0 and card["attribution"] == ["Chords of our own."]
+    assert card["minutes"] >= 0 and card["attribution"] == ["Chords of our own."]
     assert card["training"] == experiment.of_run(plans / "runs/toy")
     assert pd.read_csv(file.parent / "history.csv").val_si_snr.max() == pytest.approx(
         card["val_si_snr"], abs=0.01)
