@@ -9,6 +9,7 @@ Such a file is a training like any other (see `experiment`) with one section mor
         speech_real: {}
       noise: {sounds: {licence: CC0-1.0}}      # likewise, for background noise
       start: two_voices                        # begin with the weights of another one
+      step: true                               # on the way to another one: not put away itself
       tests: voices                            # which of the standard views it takes: see there
 
 What is written are the weights in 16 bits, the curve of the training, and the recordings it heard.
@@ -32,7 +33,7 @@ from sep_helpers.views import LiveView
 ROOT = Path(__file__).resolve().parents[1]
 PLANS = ROOT / "assets" / "trainings" / "shipped"
 MOST_BYTES = 2 * 10**6          # of one network
-KEYS = ("title", "tests", "corpora", "noise", "start")
+KEYS = ("title", "tests", "corpora", "noise", "start", "step")
 STEPS = 15                      # that a step's time is measured over
 
 
@@ -50,13 +51,19 @@ class Plan:
     corpora: dict               # name -> options of joining.Part
     noise: dict
     start: str | None
+    step: bool
     experiment: dict            # sections model, data, training
 
 
 def names() -> list[str]:
-    """All plans, those that begin with another's weights last."""
-    found = sorted(path.stem for path in PLANS.glob("*.yaml"))
-    return sorted(found, key=lambda name: read(name).start is not None)
+    """All plans, those that begin with another's weights after that one."""
+    found = [path.stem for path in PLANS.glob("*.yaml")]
+    return sorted(found, key=lambda name: (_depth(name), name))
+
+
+def _depth(name: str) -> int:
+    start = read(name).start
+    return 1 + _depth(start) if start else 0
 
 
 def read(name: str) -> Plan:
@@ -72,7 +79,7 @@ def read(name: str) -> Plan:
         raise ShippingError(f"{path}: section ship: {wrong[0]!r} is unknown or missing: it has "
                             f"{', '.join(KEYS)}")
     return Plan(name, ship["title"], ship["tests"], ship["corpora"], ship.get("noise") or {},
-                ship.get("start"), experiment.read(told))
+                ship.get("start"), bool(ship.get("step")), experiment.read(told))
 
 
 def gather(plan: Plan, work: Path, real: Path | None = None) -> tuple[corpora.Corpus, ...]:
@@ -115,7 +122,7 @@ def put_away(plan: Plan, run: Path, work: Path, real: Path | None = None,
 
     Raises ShippingError for a run that another plan describes, and for weights of over 2 MB.
     """
-    past, told = read_history(run), experiment.of_run(run)
+    past, told = _past(plan, run), experiment.of_run(run)
     model, train_view, val_view, settings = set_up(plan, work, real, run)
     wrong = checkpoints.difference(told, training.run_config(model, train_view, settings))
     if wrong:
@@ -123,24 +130,55 @@ def put_away(plan: Plan, run: Path, work: Path, real: Path | None = None,
                             "train it again, or correct the file")
     heard = pd.concat([joining.heard(view, view.table[view.table.split != "test"])
                        for view in (train_view.corpus, train_view.noise) if view is not None])
-    folder, pace = out / plan.name, pace_of(model, train_view, val_view, settings)
+    folder, seconds = out / plan.name, seconds_of(past, pace_of(model, train_view, val_view,
+                                                                settings))
     folder.mkdir(parents=True, exist_ok=True)
-    file, steps = folder / "model.safetensors", int(past["steps"].sum())
+    file = folder / "model.safetensors"
     models.save(trained.load(run), file, half=True, title=plan.title, tests=plan.tests,
-                epochs=len(past), epochs_planned=settings.epochs, steps=steps, seed=settings.seed,
+                epochs=len(past), steps=int(past["steps"].sum()), seed=settings.seed,
                 best_epoch=int(past["val_si_snr"].idxmax()) + 1,
                 val_si_snr=round(float(past["val_si_snr"].max()), 2),
-                preset="shipped", minutes=round(steps * pace / 60, 1),
+                preset="shipped", minutes=round(seconds / 60, 1),
                 started_from=plan.start, recordings=len(heard),
                 attribution=attribution(plan), training=told,
-                changes=read_config(run / "config.yaml").get("changes", []),
+                changes=_changes(plan, run),
                 made_by=f'make studies ONLY=shipped ARGS="{plan.name}"')
     if file.stat().st_size > MOST_BYTES:
         raise ShippingError(f"{file}: {file.stat().st_size:,} bytes are more than {MOST_BYTES:,}: "
                             "make the network smaller")
+    past = past.assign(epoch=range(len(past)))
     past.round(4).to_csv(folder / "history.csv", index=False)
     heard.to_csv(folder / "heard.csv", index=False)
     return file
+
+
+def _past(plan: Plan, run: Path) -> pd.DataFrame:
+    """The history of a run, after that of the step it began with, if that lies beside it."""
+    past = read_history(run).assign(plan=plan.name)
+    if plan.start and read(plan.start).step:
+        before = _past(read(plan.start), run.with_name(plan.start))
+        past = pd.concat([before, past], ignore_index=True)
+    return past
+
+
+def _changes(plan: Plan, run: Path) -> list:
+    """What the settings of a run went through, and those of the step it began with."""
+    own = read_config(run / "config.yaml").get("changes", [])
+    if plan.start and read(plan.start).step and run.with_name(plan.start).is_dir():
+        before = _changes(read(plan.start), run.with_name(plan.start))
+        own = [{plan.start: change} for change in before] + own
+    return own
+
+
+def seconds_of(past: pd.DataFrame, pace: float) -> float:
+    """What a training takes on a quiet core: its steps at the pace of each part's fastest epoch,
+    or at `pace` (of the last part, seconds a step) where that is faster."""
+    total = 0.0
+    for name, part in past.groupby("plan", sort=False):
+        fastest = (part["seconds"] / part["steps"]).min()
+        last = name == past["plan"].iloc[-1]
+        total += part["steps"].sum() * (min(fastest, pace) if last else fastest)
+    return float(total)
 
 
 def attribution(plan: Plan) -> list[str]:

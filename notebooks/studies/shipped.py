@@ -25,6 +25,8 @@ def main() -> None:
         try:
             if not args.so_far and not train(plan, args):
                 return
+            if plan.step or args.no_put_away:
+                continue
             file = shipping.put_away(plan, args.runs / name, WORK / "corpora", out=args.out)
         except corpora.CorpusError as error:
             print(f"{name}: left as it is: {error}")
@@ -48,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--out", type=Path, default=trained.SHIPPED, help="where networks go")
     options.add_argument("--so-far", action="store_true",
                          help="do not train: put away the best epoch there is")
+    options.add_argument("--no-put-away", action="store_true", help="only train")
     options.add_argument("--changed", action="store_true",
                          help="go on with a run although its file has other settings now")
     return options
