@@ -69,13 +69,34 @@ def one_test(found: list) -> str:
                      key=lambda of: of[first].mean if first in of else float("-inf")):
         card = next(iter(of.values()))
         rows.append([
-            f"{card.system} ({card.preset})" if card.preset else card.system,
+            named(card),
             *(figure(of[metric]) if metric in of else "" for metric in measures), card.n,
             f"{card.parameters / 1e6:.2f} M" if card.parameters else "",
             f"{card.seconds:.0f}" if card.kind == "network" else "",
             f"{card.real_time:.4f}" if card.real_time == card.real_time else ""])
     return markdown(["system", *(f"{MEASURES.get(m, m)}, dB" for m in measures), "mixtures",
                      "parameters", "training, s", "real-time factor"], rows)
+
+
+def named(card) -> str:
+    """A system's name, with its preset, and the shipped network it is."""
+    name = f"{card.system} ({card.preset})" if card.preset else card.system
+    folder = Path(card.checkpoint)
+    shipped = card.checkpoint and (ROOT / folder / "heard.csv").is_file()
+    return f"{name}, [{folder.name}]({folder})" if shipped else name
+
+
+def slices_table(root: Path) -> str:
+    """The slices of the real readers' test: what the network of two voices gains in each, beside
+    the floor and a ceiling."""
+    table = pd.read_csv(root / "assets" / "studies" / "slices_speech_real_test.csv")
+    shown = ["random mask", "Conv-TasNet", "ideal IRM"]
+    wide = {(r.slice, r.value, r.system): r for r in table.itertuples()}
+    rows = []
+    for name, value in dict.fromkeys(zip(table["slice"], table["value"], strict=True)):
+        found = [wide[name, value, system] for system in shown if (name, value, system) in wide]
+        rows.append([name.replace("_", " "), value, found[0].n, *map(figure, found)])
+    return markdown(["slice", "", "mixtures", *(f"{name}, dB" for name in shown)], rows)
 
 
 def figure(card) -> str:
@@ -126,6 +147,7 @@ def markdown(head: list[str], rows: list[list]) -> str:
 
 
 TABLES = {"map": map_table, "presets": presets_table, "results": results_table,
+          "slices": slices_table,
           "music": music_table,
           "bench": bench_table, "commands": commands_table}
 

@@ -1270,21 +1270,117 @@ board.set_index(["metric", "data", "view", "system"])[columns]
 # %% [markdown]
 # ## Your own recording
 #
-# Give the path of a recording of two people (on Colab: upload it in the panel on the left). There
-# is no true source to measure against, so only your ears can judge, and they will be stricter than
-# you expect: rooms, noise and microphones were not in the training.
+# Two people at your kitchen table, one microphone. There is no true source to measure against, so
+# only your ears can judge, and they will be stricter than you expect. These networks come with the
+# course; the columns to the right are what they gain on its tests, in dB:
+
+# %%
+from sep_helpers import corpora, long_audio, own_recording
+from sep_helpers.trained import load, shelf
+
+shelf().set_index("network")
+
+# %% [markdown]
+# On Colab, `microphone` records with your browser, `upload` opens the file dialogue; elsewhere the
+# microphone is this machine's (`pip install sounddevice`), and a path leads to anything, a phone's
+# `.m4a` too. Until you have a recording, this one is made up, and wrong in every way that recordings
+# are wrong: stereo, at another rate, in the rain, too loud for its microphone.
 
 # %% cellView="form"
-# @title Separate your own recording
-own = ""  # @param {type: "string"}
+# @title A recording
+SOURCE = "made up"  # @param ["made up", "microphone", "upload", "path"]
+PATH = ""  # @param {type: "string"}
+SECONDS = 10  # @param {type: "integer"}
 
-if own:
-    mixture = audio.load_any(own, model.sample_rate)[:60 * model.sample_rate]
-    estimates = evaluation.separate(model, mixture)
-    display(player({"mixture": mixture, "estimate 1": estimates[0], "estimate 2": estimates[1]},
-                   model.sample_rate, Path(own).name))
-else:
-    print("no recording given: type its path above and run this cell again")
+
+def made_up(path, rate=44100):
+    mixture, sounds = views[test][0]["mixture"], corpora.embedded("sounds")
+    rain = sounds.waveform(sounds.select(split="test", category="rain").file.iloc[0])
+    outdoors = mixture + 0.3 * rain.repeat(60)[:len(mixture)]
+    loud = audio.resample(2 * outdoors / outdoors.abs().max(), corpus.sample_rate, rate)
+    audio.write(path, torch.stack([loud, 0.8 * loud]).clamp(-1, 1), rate)
+    return path
+
+
+recording = {"made up": lambda: made_up(ws.folder / "made_up.wav"),
+             "microphone": lambda: own_recording.microphone(SECONDS, ws.folder / "own.wav"),
+             "upload": lambda: own_recording.upload(ws.folder), "path": lambda: Path(PATH)}[SOURCE]()
+print(recording)
+
+# %% [markdown]
+# **Predict first.** `voice_separator` has only ever heard synthetic voices; `two_voices` has heard
+# hundreds of real readers, too. Neither has met rain. Where will they put it?
+
+# %%
+for name in ("voice_separator", "two_voices"):
+    separated = own_recording.separate(load(name), recording, ws.folder / "own" / name)
+    print(name)
+    display(separated.player())
+print("\n".join(separated.notes))
+
+# %% [markdown]
+# The notes say what was mended and what nobody can mend. A network that has never met noise has
+# nowhere to put it but on the voices. And look at the table above again: on real readers, what a
+# network has *heard* decides far more than how it is built.
+#
+# ### Minutes
+#
+# A long recording is cut into chunks, and a network's outputs have no names: in the next chunk the
+# same voice may leave by the other door. To see it happen every time, this one throws a coin for
+# each chunk. Chunks of 4 s simply put together, and chunks that overlap by a second, joined by what
+# they share:
+
+# %%
+class Coin(torch.nn.Module):
+    """A separator whose outputs change places by chance, from one call to the next."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.coin = network, np.random.default_rng(3)
+        self.sample_rate, self.n_sources = network.sample_rate, network.n_sources
+
+    def forward(self, mixture):
+        estimates = self.network(mixture)
+        return estimates.flip(1) if self.coin.random() < 0.5 else estimates
+
+
+pair = [cut.category for cut in views[test].mixtures[0]]
+talk = [torch.cat([corpus.waveform(file) for file in corpus.select(category=voice).file])
+        for voice in pair]
+length = min(32 * corpus.sample_rate, *map(len, talk))
+talk = torch.stack([0.05 * voice[:length] / voice.std() for voice in talk])
+
+coin = Coin(model)
+parts = talk.sum(0).split(4 * corpus.sample_rate)
+found = {"put together": torch.cat([evaluation.separate(coin, part) for part in parts], 1),
+         "joined": long_audio.separate_long(coin, talk.sum(0), chunk_seconds=4, overlap_seconds=1)}
+
+# %%
+def first_output(estimates, second=corpus.sample_rate):
+    """Second by second: 0 where the first output is the first voice, else 1."""
+    seconds = zip(estimates[0].split(second), *(x.split(second) for x in talk), strict=True)
+    return [float((out @ a).abs() < (out @ b).abs()) for out, a, b in seconds]
+
+
+fig, ax = plt.subplots(figsize=(9, 1.8))
+ax.imshow([first_output(x) for x in found.values()], aspect="auto", cmap="cividis", vmin=0, vmax=1,
+          extent=(0, len(talk[0]) / corpus.sample_rate, 1.5, -0.5))
+ax.set(yticks=[0, 1], yticklabels=found, xlabel="time (s)",
+       title="which voice is in the first output: one is dark, the other bright")
+plt.show()
+
+# %% [markdown]
+# The command line does the same: `python -m sep_helpers separate hour.mp3 --model two_voices`.
+#
+# ### To Audacity
+#
+# Each voice is a 16-bit WAV of the recording's own rate and length. In Audacity choose *File >
+# Import > Audio* and take all of them: they lie below each other, in time to the sample. Mute,
+# listen, mix.
+
+# %%
+print("recording and voices:", separated.mixture.parent)
+print("all in one file:", separated.download())
 
 # %% [markdown]
 # ## What to remember

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-NETWORK = "voice_separator"      # that separates where no other is named
+NETWORK = "two_voices"           # that separates where no other is named
 
 
 class CommandError(ValueError):

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import figures
+import pandas as pd
 import pytest
 import results
 
-from sep_helpers import audio, cards, corpora, course_views, models
+from sep_helpers import audio, cards, corpora, course_views, models, standard_views, trained
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,6 +17,33 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_tables_are_those_of_the_stored_figures():
     assert results.filled(README) == README, "run `python notebooks/results.py`"
     assert README.count("real-time factor |") >= 2      # a table for each test
+
+
+def test_the_two_voice_network_reaches_its_goal_on_real_readers_and_in_every_slice():
+    found = {card.name: card for card in cards.read_all(ROOT / "assets/cards")}
+    card, floor = found["two_voices_speech_real_test_si_sdri"], found[
+        "random_mask_speech_real_test_si_sdri"]
+    assert card.n == 200 and card.mean >= 6.5 and card.low > max(0, floor.high)
+    assert f"{card.mean:.2f} [{card.low:.2f}, {card.high:.2f}]" in README
+    table = pd.read_csv(ROOT / "assets/studies/slices_speech_real_test.csv")
+    ours, floors = (table[table.system == name].set_index(["slice", "value"])
+                    for name in (card.system, floor.system))
+    assert len(ours) >= 8 and set(ours.index) == set(floors.index)
+    assert (ours.low > 0).all() and (ours.low > floors.high[ours.index]).all()
+
+
+@pytest.mark.parametrize("name", trained.shipped())
+def test_every_shipped_network_has_a_card_of_every_test_of_its_kind(name):
+    told = models.read_card(trained.find(name))
+    found = {card.name: card for card in cards.read_all(ROOT / "assets/cards")}
+    for view, standard in standard_views.STANDARDS.items():
+        if standard.kind == told.get("tests"):
+            for metric in ("si_sdri", "sdri"):
+                card = found[f"{name}_{view}_{metric}"]
+                assert card.system == told["title"] and card.n == 200
+                assert 0 < card.real_time < 1 and card.seconds == pytest.approx(
+                    60 * told["minutes"])
+    assert name in README
 
 
 def test_a_table_of_results_has_all_cards_of_its_test_side_by_side(tmp_path):
