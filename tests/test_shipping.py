@@ -87,6 +87,30 @@ def test_noise_and_another_networks_weights(plans):
     assert {"ann", "bob"} <= set(heard.author) and "hiss" not in set(heard.who)
 
 
+def test_a_step_on_the_way_counts_in_what_begins_with_it(plans):
+    write(plans, "first", {**PLAN, "ship": {**PLAN["ship"], "step": True}})
+    write(plans, "toy", {**PLAN, "ship": {**PLAN["ship"], "start": "first"}})
+    first, run = shipping.read("first"), plans / "runs/first"
+    shipping.train(first, run, plans / "work", say=lambda line: None)
+    write(plans, "first", {**PLAN, "ship": {**PLAN["ship"], "step": True},
+                           "training": {**PLAN["training"], "epochs": 3}})
+    shipping.train(shipping.read("first"), run, plans / "work", resume="settings",
+                   say=lambda line: None)
+    history, file = made(plans, "toy")
+    card, past = models.read_card(file), pd.read_csv(file.parent / "history.csv")
+    assert len(history) == 2 and card["epochs"] == len(past) == 5 and card["steps"] == 10
+    assert past.plan.tolist() == ["first"] * 3 + ["toy"] * 2
+    assert card["changes"] == [
+        {"first": {"settings": ["training.epochs: 2 saved, 3 wanted"]}}]
+
+
+def test_seconds_are_those_of_the_fastest_epoch_of_each_part():
+    past = pd.DataFrame({"plan": ["a", "a", "b"], "seconds": [10.0, 30.0, 50.0],
+                         "steps": [10, 10, 5]})
+    assert shipping.seconds_of(past, pace=2.0) == 20 * 1.0 + 5 * 2.0
+    assert shipping.seconds_of(past, pace=99.0) == 20 * 1.0 + 5 * 10.0
+
+
 def test_a_run_of_another_plan_is_refused(plans):
     made(plans, "toy")
     write(plans, "toy", {**PLAN, "training": {**PLAN["training"], "epochs": 3}})
@@ -123,7 +147,7 @@ def test_what_is_shipped_is_what_its_plan_describes(name):
     plan, card = shipping.read(name), models.read_card(trained.find(name))
     described, told = plan.experiment, card["training"]
     assert told["model"] == described["model"]
-    assert all(told["training"][key] == value for key, value in described["training"].items())
+    assert {key: told["training"][key] for key in described["training"]} == described["training"]
     assert all(told["data"][key] == value for key, value in described["data"].items()
                if key not in ("n_val", "corpus", "noise"))
     assert card["attribution"] == shipping.attribution(plan)
