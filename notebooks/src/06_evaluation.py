@@ -1308,11 +1308,12 @@ recording = {"made up": lambda: made_up(ws.folder / "made_up.wav"),
 print(recording)
 
 # %% [markdown]
-# **Predict first.** `voice_separator` has only ever heard synthetic voices; `two_voices` has heard
-# hundreds of real readers, too. Neither has met rain. Where will they put it?
+# **Predict first.** `two_voices` has only ever heard clean voices. `noisy_voices` went on from there
+# in simulated rooms, with rain, dogs and chainsaws behind the voices. Where will the first one put
+# the rain?
 
 # %%
-for name in ("voice_separator", "two_voices"):
+for name in ("two_voices", "noisy_voices"):
     separated = own_recording.separate(load(name), recording, ws.folder / "own" / name)
     print(name)
     display(separated.player())
@@ -1320,8 +1321,9 @@ print("\n".join(separated.notes))
 
 # %% [markdown]
 # The notes say what was mended and what nobody can mend. A network that has never met noise has
-# nowhere to put it but on the voices. And look at the table above again: on real readers, what a
-# network has *heard* decides far more than how it is built.
+# nowhere to put it but on the voices: compare the two in the table above, on `speech_real_test`,
+# which is clean, and on `speech_real_noisy`. And look what a network that has heard synthetic voices
+# only makes of real ones: what it has *heard* decides more than how it is built.
 #
 # ### Minutes
 #
@@ -1370,7 +1372,7 @@ ax.set(yticks=[0, 1], yticklabels=found, xlabel="time (s)",
 plt.show()
 
 # %% [markdown]
-# The command line does the same: `python -m sep_helpers separate hour.mp3 --model two_voices`.
+# The command line does the same: `python -m sep_helpers separate hour.mp3 --model noisy_voices`.
 #
 # ### To Audacity
 #

@@ -43,7 +43,7 @@ def test_every_shipped_network_has_a_card_of_every_test_of_its_kind(name):
                 assert card.system == told["title"] and card.n == 200
                 assert 0 < card.real_time < 1 and card.seconds == pytest.approx(
                     60 * told["minutes"])
-    assert name in README
+                assert f"[{name}](assets/checkpoints/{name})" in README
 
 
 def test_a_table_of_results_has_all_cards_of_its_test_side_by_side(tmp_path):
