@@ -1358,8 +1358,9 @@ found = {"put together": torch.cat([evaluation.separate(coin, part) for part in 
          "joined": long_audio.separate_long(coin, talk.sum(0), chunk_seconds=4, overlap_seconds=1)}
 
 # %%
-def first_output(estimates, second=corpus.sample_rate):
+def first_output(estimates):
     """Second by second: 0 where the first output is the first voice, else 1."""
+    second = corpus.sample_rate
     seconds = zip(estimates[0].split(second), *(x.split(second) for x in talk), strict=True)
     return [float((out @ a).abs() < (out @ b).abs()) for out, a, b in seconds]
 
