@@ -105,6 +105,19 @@ def figure(card) -> str:
     return f"{card.mean:.2f}{interval}"
 
 
+def masks_table(root: Path) -> str:
+    """The mask networks' studies: two, three and five voices, and two recorded sounds."""
+    studies = root / "assets" / "studies"
+    voices, sounds = (pd.read_csv(studies / f"mask_{name}.csv") for name in ("voices", "esc"))
+    esc = dict(zip(sounds.variant, sounds.test, strict=True))
+    rows = [[r.variant.partition(",")[0], r.n_sources, f"{r.seen:.2f}", f"{r.unseen:.2f}",
+             f"{esc[r.variant]:.2f}" if r.n_sources == 2 and r.variant in esc else "",
+             f"{r.parameters / 1e6:.2f} M" if r.steps == r.steps else "",
+             f"{r.cpu_seconds:.0f}" if r.steps == r.steps else ""] for r in voices.itertuples()]
+    return markdown(["system", "sources", "seen, dB", "unseen, dB", "recorded sounds, dB",
+                     "parameters", "training, s"], rows)
+
+
 def music_table(root: Path) -> str:
     """The music study's SDR, stem by stem, on test and validation songs, with the bounds."""
     found = pd.read_csv(root / "assets" / "studies" / "music.csv")
@@ -147,8 +160,7 @@ def markdown(head: list[str], rows: list[list]) -> str:
 
 
 TABLES = {"map": map_table, "presets": presets_table, "results": results_table,
-          "slices": slices_table,
-          "music": music_table,
+          "slices": slices_table, "masks": masks_table, "music": music_table,
           "bench": bench_table, "commands": commands_table}
 
 
