@@ -103,19 +103,22 @@ def _one(sweep, corpus, variant, seed, place, frozen, device):
     def trained():
         model.load_state_dict(checkpoints.load(place / f"{sweep.keep}.pt")["model"])
         return model
-    return history, _measured(place, frozen, variant, trained)
+    return history, _measured(place, frozen, variant, trained,
+                              permute=sweep.settings(variant).assignment != "fixed")
 
 
-def _measured(place: Path, frozen: dict[str, FrozenView], name: str, system) -> pd.DataFrame:
+def _measured(place: Path, frozen: dict[str, FrozenView], name: str, system,
+              permute: bool = True) -> pd.DataFrame:
     """view, mixture_id, si_sdri, the mean of each mixture's sources; stored, so done only once.
 
     `system` makes what is to be measured. What is there of fewer or more mixtures is done again.
+    `permute=False`: outputs that were tied to slots in training answer for their own slot.
     """
     tests = {view_name: view for view_name, view in frozen.items() if view_name != "val"}
     done = place / RESULT
     if done.is_file() and len(figures := pd.read_csv(done)) == sum(map(len, tests.values())):
         return figures
-    tables = [evaluation.evaluate(system(), view, name, view_name, bss=False)
+    tables = [evaluation.evaluate(system(), view, name, view_name, bss=False, permute=permute)
               for view_name, view in tests.items()]
     figures = pd.concat(tables).groupby(["view", "mixture_id"], sort=False)["si_sdri"].mean()
     place.mkdir(exist_ok=True)
