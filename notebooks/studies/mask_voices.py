@@ -6,22 +6,7 @@ The sweep is assets/studies/mask_voices.yaml; the laptop's tables are kept besid
 03 to show. Other presets' tables and all runs lie in work/studies.
 """
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from sep_helpers import sweeps, workspace  # noqa: E402
-
-NAME = "mask_voices"
-
-
-def main() -> None:
-    ws = workspace.start("laptop")
-    folder = ROOT / "work" / "studies" / f"{NAME}_{ws.preset.name}"
-    print(sweeps.study(NAME, ws.preset.name, folder, ws.device, machine=workspace.machine()))
-
+from _sweep import run
 
 if __name__ == "__main__":
-    main()
+    print(run("mask_voices"))
