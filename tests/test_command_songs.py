@@ -5,7 +5,7 @@ import pytest
 import torch
 from toy_corpus import make_tracks
 
-from sep_helpers import models
+from sep_helpers import models, song_evaluation
 from sep_helpers.__main__ import main
 
 STEMS = ["vocals", "drums", "bass", "other"]
@@ -35,6 +35,17 @@ def test_a_table_and_a_csv(tmp_path, network, songs, capsys):
     table = pd.read_csv(csv)
     assert set(table.system) >= {"mixture", "ideal IRM", network} and len(table) == 4 * 7
     assert table[table.system == network].consistency.max() < -60
+
+
+def test_a_csv_that_cannot_be_written_is_refused_before_anything_is_measured(
+        tmp_path, network, songs, capsys, monkeypatch):
+    monkeypatch.setattr(song_evaluation, "evaluate_songs", lambda *a, **k: pytest.fail("measured"))
+    (tmp_path / "file").write_text("")
+    for wrong, words in ((tmp_path / "file" / "figures.csv", "cannot be written"),
+                         (tmp_path, "is a folder")):
+        assert main(["songs", str(songs), "--model", network, "--csv", str(wrong)]) == 1
+        said = capsys.readouterr().err
+        assert words in said and said.count("\n") == 1
 
 
 def test_what_does_not_fit_is_one_line(tmp_path, network, songs, capsys):

@@ -112,3 +112,32 @@ def train_with_reports(folder: Path, train: Callable, events: bool = True) -> No
         if len(history) and history.attrs.get("finished", True):
             best = history["val_si_snr"].max()
             logs.LOG.info("done: best validation %.2f dB, in %s", best, folder)
+
+
+def prepare_csv(path: Path) -> None:
+    """Refuse a file that cannot be written, before hours are spent on what goes into it."""
+    if path.is_dir():
+        raise CommandError(f"{path} is a folder: name a file in it, {path / 'figures.csv'}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.tmp")
+        draft.touch()
+        draft.unlink()
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written ({error}): check the folder and the space "
+                           "on its disk") from error
+
+
+def write_csv(table, path: Path) -> None:
+    """Write a table, whole or not at all, and say so."""
+    if path.exists():
+        print(f"{path} is replaced")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.tmp")
+        table.to_csv(draft, index=False)
+        draft.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path} could not be written ({error}): check the folder and the "
+                           "space on its disk") from error
+    print(f"{len(table)} lines in {path}")

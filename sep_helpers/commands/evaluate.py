@@ -66,7 +66,7 @@ def run(args) -> int:
         "mixture": evaluation.mixture_system()}
     figures = () if args.perceptual is None else tuple(args.perceptual or perceptual.NAMES)
     if args.csv:
-        _prepare(args.csv)                       # not after an hour of measuring
+        common.prepare_csv(args.csv)                       # not after an hour of measuring
     table = pd.concat([evaluation.evaluate_all(others | models, {name: view}, args.bss, figures,
                                                permute=not args.in_order)
                        for name, view in views.items()], ignore_index=True)
@@ -76,7 +76,7 @@ def run(args) -> int:
     for line in (*_comparisons(table, list(models)), *_closer(args, table, views, list(models))):
         print(line)
     if args.csv:
-        _keep(table, args.csv)
+        common.write_csv(table, args.csv)
     return 1 if (table["error"] != "").any() else 0
 
 
@@ -143,29 +143,3 @@ def _comparisons(table, models: list[str]):
             sure = "" if low > 0 or high < 0 else ": no difference shown"
             yield (f"{view}: {other} - {models[0]} = {mean:+.2f} dB ({low:+.2f} to {high:+.2f}), "
                    f"paired{sure}")
-
-
-def _prepare(path: Path) -> None:
-    """Refuse a file that cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.tmp")
-        draft.touch()
-        draft.unlink()
-    except OSError as error:
-        raise common.CommandError(f"{path} cannot be written ({error}): check the folder and the "
-                                  "space on its disk") from error
-
-
-def _keep(table, path: Path) -> None:
-    if path.exists():
-        print(f"{path} is replaced")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.tmp")
-        table.to_csv(draft, index=False)
-        draft.replace(path)
-    except OSError as error:
-        raise common.CommandError(f"{path} could not be written ({error}): check the folder and "
-                                  "the space on its disk") from error
-    print(f"{len(table)} lines in {path}")

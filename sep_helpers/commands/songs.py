@@ -40,6 +40,8 @@ def run(args) -> int:
 
     from sep_helpers import song_evaluation, song_separation, stems, trained
 
+    if args.csv:
+        common.prepare_csv(args.csv)
     networks = {name: trained.load(name) for name in dict.fromkeys(args.model)}
     forms = {(m.sample_rate, *song_separation.names_of(m)) for m in networks.values()} or {
         (22050, *stems.STEMS)}
@@ -57,7 +59,7 @@ def run(args) -> int:
           "mean over songs of the whole song's SDR)")
     print(shown.to_string(index=False, float_format="{:.2f}".format))
     if args.csv:
-        _keep(table, args.csv)
+        common.write_csv(table, args.csv)
     return 0
 
 
@@ -68,17 +70,3 @@ def _corpus(folder: str, rate: int, names: list[str]):
     embedded = folder == "music" and not Path(folder).is_dir()
     where = corpora.embedded("music", sample_rate=22050, channels=2).folder if embedded else folder
     return stems.open_stems(where, rate, channels=2, names=names)
-
-
-def _keep(table, path: Path) -> None:
-    if path.exists():
-        print(f"{path} is replaced")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.tmp")
-        table.to_csv(draft, index=False)
-        draft.replace(path)
-    except OSError as error:
-        raise common.CommandError(f"{path} could not be written ({error}): check the folder and "
-                                  "the space on its disk") from error
-    print(f"{len(table)} lines in {path}")
