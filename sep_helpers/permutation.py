@@ -26,10 +26,10 @@ def all_permutations(n: int) -> Tensor:
 
 
 @lru_cache
-def _candidates(n: int) -> tuple[Tensor, Tensor]:
+def _candidates(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """All permutations (n!, source), and where in a flat (estimate, source) their scores lie."""
-    candidates = all_permutations(n)
-    return candidates, candidates * n + torch.arange(n)
+    candidates = all_permutations(n).to(device)
+    return candidates, candidates * n + torch.arange(n, device=device)
 
 
 def pairwise(
@@ -54,7 +54,7 @@ def best_permutation(scores: Tensor) -> Tensor:
         finite = scores.detach().nan_to_num(-1e30, 1e30, -1e30)     # NaN: the value tells, not this
         rows = [linear_sum_assignment(s, maximize=True) for s in finite.mT.cpu().numpy()]
         return torch.stack([torch.as_tensor(columns) for _, columns in rows]).to(scores.device)
-    candidates, cells = (table.to(scores.device) for table in _candidates(n))
+    candidates, cells = _candidates(n, scores.device)
     totals = scores.flatten(1)[:, cells].sum(-1)                             # (batch, n!)
     return candidates[totals.argmax(-1)]
 
