@@ -5,7 +5,14 @@ import torch
 
 from sep_helpers.models import NETWORKS, ConfigError, build, complete, count_parameters
 from sep_helpers.models.looking_to_listen import DILATIONS, KERNELS
-from sep_helpers.models.mask_network import MASKS, MaskNetwork, joint_soft, normalised
+from sep_helpers.models.mask_network import (
+    MASKS,
+    MaskNetwork,
+    begin_for_relu,
+    joint_soft,
+    normalised,
+)
+from sep_helpers.models.recurrent_masks import ReLURecurrence
 from sep_helpers.models.transformer_masks import positions
 from sep_helpers.permutation import pit
 
@@ -109,8 +116,8 @@ def lstm(inputs, hidden):
 @pytest.mark.parametrize(("name", "expected"), [     # by hand, F = 129
     ("lstm_masks", 129**2 + lstm(129, 256) + lstm(256, 256) + 257 * 258),
     ("blstm_masks", 129**2 + 2 * lstm(129, 128) + 2 * lstm(256, 128) + 257 * 258),
-    ("drnn", 130 * 512 + (2 * 512 + 2) * 512 + 513 * 512 + 513 * 258),
-    ("srnn", (129 + 514) * 512 + 2 * (2 * 512 + 2) * 512 + 513 * 258),
+    ("drnn", 130 * 512 + (2 * 512 + 1) * 512 + 513 * 512 + 513 * 258),
+    ("srnn", (129 + 513) * 512 + 2 * (2 * 512 + 1) * 512 + 513 * 258),
     ("vtf", 130 * 128 + 3 * (4 * 129 * 128 + 129 * 256 + 257 * 128 + 4 * 128) + 256 + 129 * 258),
     ("gab", 2 * 96 * 7 + 96**2 * 7 + 4 * 96**2 * 25 + 96 * 8 + 2 * (6 * 96 + 8)
      + 2 * lstm(8 * 129, 200) + 401 * 600 + 601 * 516),
@@ -186,11 +193,71 @@ def test_a_complex_mask_turns_the_phase():
 
 
 def test_drnn_is_recurrent_at_one_layer_and_srnn_at_every():
-    kinds = {name: [isinstance(layer, torch.nn.RNN) for layer in small(name, layers=3).layers]
+    kinds = {name: [isinstance(layer, ReLURecurrence) for layer in small(name, layers=3).layers]
              for name in ("drnn", "srnn")}
     assert kinds == {"drnn": [False, True, False], "srnn": [True, True, True]}
     with pytest.raises(ConfigError, match="recurrent=4: there are 3 layers"):
         small("drnn", recurrent=4)
+
+
+def as_rnn(layer: ReLURecurrence) -> torch.nn.RNN:
+    """PyTorch's own recurrence with the same weights."""
+    hidden, inputs = layer.inputs.weight.shape
+    rnn = torch.nn.RNN(inputs, hidden, nonlinearity="relu", batch_first=True)
+    with torch.no_grad():
+        rnn.weight_ih_l0.copy_(layer.inputs.weight)
+        rnn.weight_hh_l0.copy_(layer.memory.weight)
+        rnn.bias_ih_l0.copy_(layer.inputs.bias)
+        rnn.bias_hh_l0.zero_()
+    return rnn
+
+
+def test_the_recurrence_is_pytorchs():
+    torch.manual_seed(0)
+    layer, x = ReLURecurrence(5, 12).eval(), noise(3, 40, 5)
+    torch.nn.init.normal_(layer.inputs.bias)
+    assert torch.allclose(layer(x), as_rnn(layer)(x)[0], atol=1e-5)
+
+
+def test_the_recurrence_cannot_explode_however_it_was_trained():
+    """No state is larger than all that came in; PyTorch's, with U as trained, goes to infinity."""
+    torch.manual_seed(0)
+    layer, x = ReLURecurrence(4, 16), noise(1, 2000, 4).abs()
+    with torch.no_grad():
+        layer.memory.parametrizations.weight.original.mul_(3).add_(0.1)     # a bad step
+    for _ in range(20):
+        layer(x[:, :1])                                 # training goes on: U's size is found anew
+    layer.eval()
+    assert torch.linalg.matrix_norm(layer.memory.weight, 2) < 1 + 1e-3
+    came_in = torch.relu(layer.inputs(x)).norm(dim=-1).cumsum(1)
+    assert (layer(x).norm(dim=-1) <= 1.01 * came_in + 1e-3).all()
+    plain = as_rnn(layer)
+    with torch.no_grad():
+        plain.weight_hh_l0.copy_(layer.memory.parametrizations.weight.original)
+    assert not plain(x)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["deep_conv_sep", "srnn", "drnn"])
+def test_what_comes_in_arrives_behind_all_layers_from_the_first_step(name):
+    """Estimates of two inputs differ by as much as they are large; with PyTorch's start hardly."""
+    def difference(network):
+        one, other = (network.estimate(noise(1, 40, network.n_freqs, seed=k) * 10) for k in (1, 2))
+        return ((one - other).norm() / one.norm()).item()
+
+    network = build(complete({"name": name})).eval()
+    assert difference(network) > 0.5
+    if name == "deep_conv_sep":
+        network.apply(lambda layer: getattr(layer, "reset_parameters", bool)())
+        assert difference(network) < 0.2
+
+
+def test_a_layer_begins_with_the_variance_of_its_paper():
+    torch.manual_seed(0)
+    layer = begin_for_relu(torch.nn.Conv2d(8, 300, (5, 3)))
+    assert layer.weight.var().item() == pytest.approx(2 / (8 * 5 * 3), rel=0.05)
+    assert not layer.bias.any()
+    up = begin_for_relu(torch.nn.ConvTranspose2d(300, 8, (5, 3)), fan_in=300)
+    assert up.weight.var().item() == pytest.approx(2 / 300, rel=0.05)
 
 
 def test_lstm_looks_back_only_and_blstm_both_ways():

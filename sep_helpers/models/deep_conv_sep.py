@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sep_helpers.models.mask_network import MaskNetwork
+from sep_helpers.models.mask_network import MaskNetwork, begin_for_relu
 
 
 class DeepConvSep(MaskNetwork):
@@ -33,19 +33,23 @@ class DeepConvSep(MaskNetwork):
         super().__init__(config)
         c = config
         self.block = c["block"]
-        self.vertical = nn.Conv2d(self.channels, c["vertical"], (1, self.n_freqs))
-        self.horizontal = nn.Conv2d(c["vertical"], c["horizontal"], (c["taps"], 1))
+        self.vertical = begin_for_relu(
+            nn.Conv2d(self.channels, c["vertical"], (1, self.n_freqs)))
+        self.horizontal = begin_for_relu(nn.Conv2d(c["vertical"], c["horizontal"], (c["taps"], 1)))
         self.shape = (c["horizontal"], c["block"] - c["taps"] + 1)
-        self.code = nn.Linear(self.shape[0] * self.shape[1], c["code"])
+        self.code = begin_for_relu(nn.Linear(self.shape[0] * self.shape[1], c["code"]))
         self.decoders = nn.ModuleList(self._decoder(c) for _ in range(self.n_sources))
 
     def _decoder(self, c: dict) -> nn.Sequential:
         """The way back, for one source: code -> (channel, block, n_freqs)."""
+        along_time = nn.ConvTranspose2d(c["horizontal"], c["vertical"], (c["taps"], 1))
+        frequencies = nn.ConvTranspose2d(c["vertical"], self.channels, (1, self.n_freqs))
+        meeting = min(c["taps"], self.shape[1])           # frames of the code in one of the block
         return nn.Sequential(
-            nn.Linear(c["code"], self.shape[0] * self.shape[1]), nn.ReLU(),
+            begin_for_relu(nn.Linear(c["code"], self.shape[0] * self.shape[1])), nn.ReLU(),
             nn.Unflatten(1, (*self.shape, 1)),
-            nn.ConvTranspose2d(c["horizontal"], c["vertical"], (c["taps"], 1)), nn.ReLU(),
-            nn.ConvTranspose2d(c["vertical"], self.channels, (1, self.n_freqs)),
+            begin_for_relu(along_time, c["horizontal"] * meeting), nn.ReLU(),
+            begin_for_relu(frequencies, c["vertical"]),
         )
 
     def encode(self, features: Tensor) -> Tensor:

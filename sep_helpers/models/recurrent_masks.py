@@ -6,8 +6,9 @@ networks for monaural source separation", 2015 (DRNN, SRNN, the joint mask layer
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
-from sep_helpers.models.mask_network import MaskNetwork
+from sep_helpers.models.mask_network import MaskNetwork, begin_for_relu
 
 
 class LSTMMasks(MaskNetwork):
@@ -61,18 +62,15 @@ class DRNNMasks(MaskNetwork):
         super().__init__(config)
         sizes = [self.n_features] + config["layers"] * [config["hidden"]]
         recurrent = self.recurrent_layers(config)
-        self.layers = nn.ModuleList(
-            recurrent_relu(size, config["hidden"]) if number in recurrent
-            else nn.Sequential(nn.Linear(size, config["hidden"]), nn.ReLU())
+        self.layers = nn.Sequential(*(
+            ReLURecurrence(size, config["hidden"]) if number in recurrent
+            else nn.Sequential(begin_for_relu(nn.Linear(size, config["hidden"])), nn.ReLU())
             for number, size in enumerate(sizes[:-1], start=1)
-        )
+        ))
         self.to_masks = nn.Linear(config["hidden"], self.n_outputs)
 
     def estimate(self, features: Tensor) -> Tensor:
-        y = features
-        for layer in self.layers:
-            y = layer(y)[0] if isinstance(layer, nn.RNN) else layer(y)
-        return self.to_masks(y)
+        return self.to_masks(self.layers(features))
 
 
 class SRNNMasks(DRNNMasks):
@@ -90,13 +88,26 @@ class SRNNMasks(DRNNMasks):
         return set(range(1, config["layers"] + 1))
 
 
-def recurrent_relu(inputs: int, hidden: int) -> nn.RNN:
-    """h(t) = relu(W x(t) + U h(t-1)).
+class ReLURecurrence(nn.Module):
+    """h(t) = relu(W x(t) + b + U h(t-1)), (batch, frame, in) -> (batch, frame, hidden).
 
-    U begins as half the identity: a ReLU that feeds itself more than it loses would explode
-    within a second of frames (Le, Jaitly & Hinton, 2015, begin with the identity).
+    A ReLU has no upper end: where U makes anything larger, a recording longer than those of the
+    training explodes, to infinity and NaN. So U is a matrix divided by its largest singular value
+    (Miyato et al., "Spectral normalization", 2018), and no state outgrows what came in. It begins
+    as a rotation, which keeps what it is given: a memory to begin with.
     """
-    layer = nn.RNN(inputs, hidden, nonlinearity="relu", batch_first=True)
-    with torch.no_grad():
-        layer.weight_hh_l0.copy_(0.5 * torch.eye(hidden))
-    return layer
+
+    def __init__(self, inputs: int, hidden: int):
+        super().__init__()
+        self.inputs = begin_for_relu(nn.Linear(inputs, hidden))
+        memory = nn.Linear(hidden, hidden, bias=False)
+        nn.init.orthogonal_(memory.weight)
+        self.memory = spectral_norm(memory)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, U = self.inputs(x), self.memory.weight
+        h, states = torch.zeros_like(x[:, 0]), []
+        for now in x.unbind(1):
+            h = torch.relu(torch.addmm(now, h, U.mT))
+            states.append(h)
+        return torch.stack(states, 1)
