@@ -287,6 +287,26 @@ def test_the_convolutions_of_gab_keep_the_picture_and_see_far():
     assert seen.max() - seen.min() + 1 == 7 + 2 * 2 * (1 + 2 + 4 + 8)      # frames
 
 
+@pytest.mark.parametrize("mask", ["complex", "split", "split_relu"])
+@pytest.mark.parametrize("n", [2, 3])
+def test_gab_begins_with_an_equal_share_of_the_mixture(mask, n):
+    mixture = noise(2, 2000)
+    estimates = small("gab", mask=mask, n_sources=n)(mixture)
+    assert (estimates - mixture.unsqueeze(1) / n).norm() < 0.4 * estimates.norm()
+
+
+def test_gab_does_not_hear_what_a_channel_always_has():
+    network, heard = small("gab").train(), []           # batch norm: every channel of size 1
+    network.blstm.register_forward_hook(lambda _, x, y: heard.append(x[0]))
+    features = noise(1, 30, network.n_features)
+    with torch.no_grad():
+        for level in (8, 11):                           # so high that the ReLU stays open
+            network.convolutions[-1][1].bias.fill_(level)
+            network.estimate(features)
+    assert torch.allclose(*heard, atol=1e-4) and heard[0].abs().max() > 0.5
+    assert heard[0].mean(1).abs().max() < 1e-4
+
+
 @pytest.mark.parametrize(("name", "changes", "says"), [
     ("blstm_masks", {"hop": 60}, "cannot be inverted"),
     ("blstm_masks", {"n_fft": 63}, "n_fft has to be even"),

@@ -469,6 +469,47 @@ plt.show()
 # Then the masks add up to 1 by construction and the estimates to the mixture, exactly. A **DRNN** is
 # recurrent at one of its layers, an **SRNN** (stacked) at all.
 #
+# A recurrent layer feeds itself, $h_t = \mathrm{relu}(W x_t + U h_{t-1})$, and a ReLU has no upper
+# end. **Predict first**: let every unit remember itself, $U = u I$, with $u$ a little below 1, 1, and a
+# little above. How large is the state after a second, as long as a training mixture, and after half a minute?
+
+# %%
+frames = torch.rand(1900, 64, generator=torch.Generator().manual_seed(0))     # 30 s, 63 a second
+fig, ax = plt.subplots(figsize=(9, 3))
+for u, style in ((0.9, "-"), (1.0, "--"), (1.05, ":")):
+    state, sizes = torch.zeros(64), []
+    for x in frames:
+        state = torch.relu(x + u * state)
+        sizes.append(state.norm().item())
+    ax.semilogy(torch.arange(len(sizes)) / 63, sizes, style, label=f"u = {u}")
+ax.axvline(1, color="0.4", linewidth=1, linestyle="-.", label="the end of a training mixture")
+ax.set(title="A recurrent ReLU layer and the length of a recording", xlabel="time (s)",
+       ylabel="size of the state")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# After one second the three can hardly be told apart, and nothing in a training on one second minds 1.05.
+# On a long recording it goes to infinity, and then comes NaN. So our recurrent layers divide $U$ by its
+# largest singular value, the most that it can stretch anything: however badly a training treats $U$, no
+# state outgrows what came in. We treat it badly:
+
+# %%
+from sep_helpers.models.recurrent_masks import ReLURecurrence
+
+torch.manual_seed(0)
+memory = ReLURecurrence(64, 64)
+raw = memory.memory.parametrizations.weight.original
+with torch.no_grad():
+    raw.mul_(3).add_(0.1)                               # what a bad step could do
+    for _ in range(20):
+        memory(frames[None, :1])                        # in training, each look refines the division
+    states = memory.eval()(frames[None])
+stretch = {"U as trained": raw, "U as used": memory.memory.weight}
+print({name: round(torch.linalg.matrix_norm(U.detach(), 2).item(), 3) for name, U in stretch.items()})
+print(f"after 30 s all finite: {states.isfinite().all().item()}")
+
+# %% [markdown]
 # ### Exercise 03.4 · The joint mask layer (★, 6 min)
 #
 # Write `joint_mask(y)` for `y` of shape `(source, freq, frame)`. A bin in which every $y$ is 0 must not
@@ -645,6 +686,44 @@ pd.DataFrame([{"part": name, "parameters": models.count_parameters(part)}
               for name, part in network.named_children()]).set_index("part")
 
 # %% [markdown]
+# Six layers of ReLUs stand behind one another here, and a deep network has to *begin* well. **Predict
+# first**: two different blocks go in. PyTorch's own starting weights make a signal a little smaller in each
+# layer. How different is what comes out?
+
+# %%
+from torch import nn
+
+def differences(network):
+    """How much of each layer's output depends on what went in: |y1 - y2| / |y1|."""
+    found = {"input": torch.randn(2, 1, network.block, network.n_freqs)}
+    spots = {"vertical": network.vertical, "horizontal": network.horizontal, "code": network.code}
+    spots |= {f"decoder {k}": layer for k, layer in enumerate(network.decoders[0])
+              if isinstance(layer, (nn.Linear, nn.ConvTranspose2d))}
+    for name, layer in spots.items():
+        layer.register_forward_hook(lambda _, x, y, name=name: found.update({name: y}))
+    with torch.no_grad():
+        network.estimate(found["input"].flatten(0, 1).reshape(2, network.block, -1))
+    return {name: ((y[0] - y[1]).norm() / y[0].norm()).item() for name, y in found.items()}
+
+torch.manual_seed(0)
+starts = {"He's start, ours": differences(network)}
+plain = models.build(models.complete({"name": "deep_conv_sep", "n_sources": 2}))
+plain.apply(lambda layer: getattr(layer, "reset_parameters", bool)())
+starts["PyTorch's start"] = differences(plain)
+
+fig, ax = plt.subplots(figsize=(9, 3))
+for (title, values), style in zip(starts.items(), ("o-", "s--"), strict=True):
+    ax.semilogy(list(values), list(values.values()), style, label=title)
+ax.set(title="What still tells two inputs apart", ylabel="difference / size")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# With PyTorch's start the last layer says nearly the same whatever went in: its biases. Such a network
+# first has to learn to listen, and on two voices ours did not in minutes. With weights of variance 2 / (inputs of
+# a unit) a signal keeps its size through layers of ReLUs (He and his colleagues, 2015): our deep
+# ReLU networks begin so.
+#
 # A song does not consist of whole blocks. The published code dropped what was left over, so every song
 # came out a little short.
 #
@@ -779,10 +858,10 @@ trained[["variant", "n_sources", "parameters", "steps", "cpu_seconds", "seen", "
      "unseen": "{:.1f}"}).hide(axis="index")
 
 # %% [markdown]
-# Mind the steps: they differ, up to a factor of six, so a place in this table says little about the
+# Mind the steps and the seconds: they differ, so a place in this table says little about the
 # *network*. And mind the last two columns: minutes with a few dozen voices teach much about these voices
-# and less about others. The recurrent networks without gates and DeepConvSep need longer to get anywhere
-# with voices; the last of them cuts the sentence into blocks and has to name the speakers anew in each.
+# and less about others. DeepConvSep has the hardest task: it cuts the sentence into blocks, and has to
+# find out anew in each which voice belongs into which output.
 
 # %%
 def of(n, gains=gains, board=board):

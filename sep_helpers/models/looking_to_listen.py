@@ -44,11 +44,17 @@ class LookingToListen(MaskNetwork):
                              bidirectional=True)
         self.dense = nn.Linear(2 * c["hidden"], c["dense"])
         self.to_masks = nn.Linear(c["dense"], self.n_outputs)
+        with torch.no_grad():       # begin with an equal share of the mixture for every source
+            bias = self.to_masks.bias.zero_().view(self.n_sources, self.mask.k, self.n_freqs)
+            bias[:, :1 if c["mask"] == "complex" else None] = 1 / self.n_sources
 
     def estimate(self, features: Tensor) -> Tensor:
         image = features.unflatten(2, (self.n_freqs, 2)).permute(0, 3, 2, 1)    # (b, 2, F, frame)
         y = self.convolutions(image)                                            # (b, 8, F, frame)
-        y, _ = self.blstm(y.flatten(1, 2).mT)
+        y = y.flatten(1, 2).mT                                                  # (b, frame, 8F)
+        # What a frequency always has is taken out, as `normalised` does for the other networks: the
+        # paper has no such step, and on two voices ours learned nothing for minutes without it.
+        y, _ = self.blstm(y - y.mean(1, keepdim=True))
         return self.to_masks(torch.relu(self.dense(torch.relu(y))))
 
 
