@@ -875,8 +875,8 @@ IDEAL, FLOORS = ("ibm", "irm", "wfm", "psm"), ("mixture", "random")
 plots.comparison(sweeps.summary(of(2), "unseen"), IDEAL, FLOORS, "Two voices nobody has heard before")
 
 # %% [markdown]
-# **Predict first.** The same networks, trained as long, on three voices and on five: PIT has 6 and 120
-# orders to choose from, and the mixture is worse to begin with. An *improvement* counts from there.
+# **Predict first.** The same networks on three voices and on five, with half the training or less: PIT has
+# 6 and 120 orders to choose from, and the mixture is worse to begin with. An *improvement* counts from there.
 
 # %%
 fig, ax = plt.subplots(figsize=(9, 3))

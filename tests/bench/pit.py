@@ -1,8 +1,8 @@
 """PIT over SI-SNR, forward and backward, batch 8 x 4 s, against the faster of the peers here.
 
-A round is STEPS steps of ours, then as many of the peer's. `_cold` is a round of ONE step: it
-begins with the caches full of the peer's memory and with sleeping threads, which costs a step of
-a millisecond as much again and a peer's ten hardly anything.
+A round is STEPS steps of ours, then as many of the peer's. `_cold` is a round of ONE step, told
+beside it: it begins with caches full of the peer's memory and with sleeping threads, which may
+double a step of half a millisecond and hardly matters to one of ten. Its goal is to be faster.
 """
 
 import statistics
@@ -46,7 +46,7 @@ torch.manual_seed(0)
 for n, goal in ((2, 5), (3, 5), (5, 12)):
     sources = torch.randn(8, n, 4 * 8000)
     estimates = (sources.flip(1) + torch.randn(sources.shape)).requires_grad_()
-    for name, count in ((f"pit_{n}_sources", STEPS), (f"pit_{n}_sources_cold", 1)):
+    for name, count, goal in ((f"pit_{n}_sources", STEPS, goal), (f"pit_{n}_sources_cold", 1, 1)):
         ratios = {peer: _ratio.pairs(steps(ours, estimates, sources, count),
                                      steps(loss, estimates, sources, count))
                   for peer, loss in peers.items()}
