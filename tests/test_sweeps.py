@@ -188,10 +188,19 @@ def test_the_stored_tables_of_masks_are_what_their_files_describe(name):
 
 
 def test_what_masks_reach_on_voices_in_minutes():
-    """What the study shows, no more: without gates or attention, and with frames or blocks that
-    know nothing of the others, SRNN and DeepConvSep hardly tell voices apart."""
-    board, _ = sweeps.stored("mask_voices")
-    two = board[board["seed"].notna() & (board["n_sources"] == 2)].set_index("variant")
-    assert two.loc["BLSTM", "seen"] >= 5 and (two["cpu_seconds"] <= 240).all()
-    assert (two.loc[["LSTM", "VTF", "GAB"], "seen"] >= 2).all() and (two["seen"] > 1).all()
-    assert {"seen", "unseen"} <= set(two) and set(board["n_sources"]) == {2, 3, 5}
+    board, mixtures = sweeps.stored("mask_voices")
+    trained = board[board["seed"].notna()]
+    two = trained[trained["n_sources"] == 2].set_index("variant")
+    assert two.loc["BLSTM", "seen"] >= 5 and (two["seen"] >= 2).all() and (two["unseen"] >= 2).all()
+    assert (trained["cpu_seconds"] <= 240).all() and len(mixtures.loc["seen"]) >= 100
+    assert trained.groupby("n_sources").size().to_dict() == {2: 7, 3: 7, 5: 7}
+
+
+def test_a_slot_that_is_a_category_may_be_tied():
+    """What notebook 03 says of the experiment table: with five sources of five categories the tied
+    loss is ahead in nearly all networks, with two and three in some."""
+    board, _ = sweeps.stored("mask_networks")
+    dB = board.dropna(subset=["seed"]).set_index(["sources", "loss", "network"])["test"].sort_index()
+    ahead = {n: (dB[n, "euclidean"] > dB[n, "MinLoss"]).mean() for n in (2, 3, 5)}
+    assert ahead[5] > 0.8 and 0 < ahead[2] < 0.8 and 0 < ahead[3] < 0.8
+

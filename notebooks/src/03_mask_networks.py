@@ -963,10 +963,10 @@ difference.groupby("sources").agg(["mean", "min", "max", "count"]).round(2)
 
 # %% [markdown]
 # The same loss, once with tied slots and once without. In section 3 chance decided which sound was
-# "source 1", and a tied slot was worth nothing. Here a *rule* decides, and what the rule needs to
-# know can be heard: which two of the five there are. So a slot may be tied in a complicated way, and a network
-# can learn the rule: now the tied loss is ahead, now MinLoss, by no more than another seed might move. For
-# two speakers there is no such rule, and that is the whole difference.
+# "source 1", and a tied slot was worth nothing. Here a *rule* decides. With five sources the rule is the
+# simplest there is, output 3 is the dog, and the tied loss is ahead in nearly all networks. With two or three of
+# the five, the rule needs to know what else there is: it can be heard and learned, and now the tied
+# loss is ahead, now MinLoss. For two speakers there is no such rule, and that is the whole difference.
 #
 # Each cell is one run of seconds. For a claim about two cells you would want several seeds, and what
 # [notebook 06](06_evaluation.ipynb) is about.
