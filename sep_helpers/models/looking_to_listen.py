@@ -50,12 +50,17 @@ class LookingToListen(MaskNetwork):
 
     def estimate(self, features: Tensor) -> Tensor:
         image = features.unflatten(2, (self.n_freqs, 2)).permute(0, 3, 2, 1)    # (b, 2, F, frame)
-        y = self.convolutions(image)                                            # (b, 8, F, frame)
-        y = y.flatten(1, 2).mT                                                  # (b, frame, 8F)
-        # What a frequency always has is taken out, as `normalised` does for the other networks: the
-        # paper has no such step, and on two voices ours learned nothing for minutes without it.
-        y, _ = self.blstm(y - y.mean(1, keepdim=True))
+        y = self.convolutions(image).flatten(1, 2).mT                           # (b, frame, 8F)
+        y, _ = self.blstm(self.moving(y))
         return self.to_masks(torch.relu(self.dense(torch.relu(y))))
+
+    def moving(self, y: Tensor) -> Tensor:
+        """What moves, without what a channel and frequency always has, (batch, frame, 8F).
+
+        The paper has no such step. It is what `normalised` does for the other networks' features:
+        without it, ours learned hardly anything about voices in minutes.
+        """
+        return y - y.mean(1, keepdim=True)
 
 
 def convolution(inputs: int, outputs: int, kernel: tuple, dilation: int) -> nn.Sequential:

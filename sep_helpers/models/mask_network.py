@@ -60,7 +60,7 @@ def begin_for_relu(layer: nn.Module, fan_in: int | None = None) -> nn.Module:
 
     A signal then keeps its size through layer after layer of ReLUs (He et al., "Delving deep into
     rectifiers", 2015, eq. 10). PyTorch's own start makes it smaller in each, until little but the
-    biases arrives, and a deep network learns nothing for minutes.
+    biases arrives, and a deep network first has to learn to listen.
     """
     nn.init.normal_(layer.weight, std=math.sqrt(2 / (fan_in or layer.weight[0].numel())))
     nn.init.zeros_(layer.bias)
