@@ -115,7 +115,7 @@ def masks_table(root: Path) -> str:
              f"{r.parameters / 1e6:.2f} M" if r.steps == r.steps else "",
              f"{r.cpu_seconds:.0f}" if r.steps == r.steps else ""] for r in voices.itertuples()]
     return markdown(["system", "sources", "seen, dB", "unseen, dB", "recorded sounds, dB",
-                     "parameters", "training, s"], rows)
+                     "parameters", "training on voices, s"], rows)
 
 
 def music_table(root: Path) -> str:

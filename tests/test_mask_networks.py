@@ -206,7 +206,7 @@ def as_rnn(layer: ReLURecurrence) -> torch.nn.RNN:
     rnn = torch.nn.RNN(inputs, hidden, nonlinearity="relu", batch_first=True)
     with torch.no_grad():
         rnn.weight_ih_l0.copy_(layer.inputs.weight)
-        rnn.weight_hh_l0.copy_(layer.memory.weight)
+        rnn.weight_hh_l0.copy_(layer.bounded())
         rnn.bias_ih_l0.copy_(layer.inputs.bias)
         rnn.bias_hh_l0.zero_()
     return rnn
@@ -219,22 +219,75 @@ def test_the_recurrence_is_pytorchs():
     assert torch.allclose(layer(x), as_rnn(layer)(x)[0], atol=1e-5)
 
 
+def stretch(U):
+    return torch.linalg.matrix_norm(U.detach(), 2).item()
+
+
 def test_the_recurrence_cannot_explode_however_it_was_trained():
-    """No state is larger than all that came in; PyTorch's, with U as trained, goes to infinity."""
+    """No state is larger than all that came in; PyTorch's, with the raw matrix, goes to infinity."""
     torch.manual_seed(0)
-    layer, x = ReLURecurrence(4, 16), noise(1, 2000, 4).abs()
+    layer, x = ReLURecurrence(4, 16).eval(), noise(1, 2000, 4).abs()
     with torch.no_grad():
-        layer.memory.parametrizations.weight.original.mul_(3).add_(0.1)     # a bad step
-    for _ in range(20):
-        layer(x[:, :1])                                 # training goes on: U's size is found anew
-    layer.eval()
-    assert torch.linalg.matrix_norm(layer.memory.weight, 2) < 1 + 1e-3
+        layer.memory.weight.mul_(3).add_(0.1)                               # a bad step
+    assert stretch(layer.bounded()) == pytest.approx(1, abs=1e-5)
     came_in = torch.relu(layer.inputs(x)).norm(dim=-1).cumsum(1)
-    assert (layer(x).norm(dim=-1) <= 1.01 * came_in + 1e-3).all()
+    assert (layer(x).norm(dim=-1) <= 1.001 * came_in + 1e-3).all()
     plain = as_rnn(layer)
     with torch.no_grad():
-        plain.weight_hh_l0.copy_(layer.memory.parametrizations.weight.original)
+        plain.weight_hh_l0.copy_(layer.memory.weight)
     assert not plain(x)[0].isfinite().all()
+
+
+def test_the_bound_follows_the_weights_in_training_and_lets_their_gradient_pass():
+    torch.manual_seed(0)
+    layer = ReLURecurrence(4, 16)
+    with torch.no_grad():
+        layer.memory.weight.mul_(3).add_(0.1)
+    for _ in range(30):
+        layer(noise(1, 3, 4))
+    assert stretch(layer.bounded()) == pytest.approx(1, abs=1e-3)
+    layer(noise(2, 50, 4)).square().sum().backward()
+    raw = layer.memory.weight
+    assert raw.grad.abs().max() > 0
+    assert (raw.grad * raw).sum().abs() < 1e-3 * raw.grad.norm() * raw.norm()   # size: no matter
+
+
+@pytest.mark.parametrize("rule", ["ema", "swa"])
+def test_averaged_weights_are_bounded_too(rule):
+    from sep_helpers import optimisers, settings
+
+    network = small("srnn")
+    average = optimisers.averaged(network, settings.Settings(average=rule, ema_decay=0.9))
+    for k in range(20):
+        with torch.no_grad():
+            for p in network.parameters():
+                p.add_(0.3 * noise(*p.shape, seed=k))
+        network.train()(noise(1, 500, seed=k))
+        average.update_parameters(network)
+    for layer in average.module.eval().layers:
+        assert stretch(layer.bounded()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("name", "key"), [("drnn", "bounded"), ("srnn", "bounded"),
+                                           ("gab", "centred")])
+def test_a_config_of_before_builds_the_network_of_before(name, key):
+    """Its weights fit, under the names they had, and mean what they meant."""
+    old = {k: v for k, v in small(name).config.items() if k != key}
+    network = build(old).eval()
+    assert network.config[key] is False
+    if name == "gab":
+        features, heard = noise(1, 9, network.n_features).abs(), []
+        network.blstm.register_forward_hook(lambda _, x, y: heard.append(x[0]))
+        network.estimate(features)
+        image = features.unflatten(2, (network.n_freqs, 2)).permute(0, 3, 2, 1)
+        assert torch.equal(heard[0], network.convolutions(image).flatten(1, 2).mT)
+    else:
+        assert {"layers.1.weight_hh_l0", "layers.1.bias_ih_l0"} <= set(network.state_dict())
+        rnn = torch.nn.RNN(12, 12, nonlinearity="relu", batch_first=True)
+        rnn.load_state_dict({k.removeprefix("layers.1."): v for k, v in
+                             network.state_dict().items() if k.startswith("layers.1.")})
+        x = noise(2, 9, 12)
+        assert torch.equal(network.layers[1](x), rnn(x)[0])
 
 
 @pytest.mark.parametrize("name", ["deep_conv_sep", "srnn", "drnn"])
@@ -287,8 +340,9 @@ def test_the_convolutions_of_gab_keep_the_picture_and_see_far():
     assert seen.max() - seen.min() + 1 == 7 + 2 * 2 * (1 + 2 + 4 + 8)      # frames
 
 
-@pytest.mark.parametrize("mask", ["complex", "split", "split_relu"])
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("mask", ["complex", "split", "split_relu", "relu", "sigmoid", "softmax",
+                                  "joint"])
+@pytest.mark.parametrize("n", [2, 5])
 def test_gab_begins_with_an_equal_share_of_the_mixture(mask, n):
     mixture = noise(2, 2000)
     estimates = small("gab", mask=mask, n_sources=n)(mixture)

@@ -198,10 +198,10 @@ def test_what_masks_reach_on_voices_in_minutes():
 
 def test_a_slot_that_is_a_category_may_be_tied():
     """What notebook 03 says of the experiment table: with five sources of five categories the tied
-    loss is ahead in nearly all networks, with two and three in some."""
+    loss is ahead in nearly all networks, with two and three MinLoss in most."""
     board, _ = sweeps.stored("mask_networks")
     cells = board.dropna(subset=["seed"]).set_index(["sources", "loss", "network"]).sort_index()
     dB = cells["test"]
     ahead = {n: (dB[n, "euclidean"] > dB[n, "MinLoss"]).mean() for n in (2, 3, 5)}
-    assert ahead[5] > 0.8 and 0 < ahead[2] < 0.8 and 0 < ahead[3] < 0.8
+    assert ahead[5] > 0.8 and ahead[2] < 0.5 and ahead[3] < 0.5
 

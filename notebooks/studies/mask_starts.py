@@ -12,50 +12,23 @@ from pathlib import Path
 import pandas as pd
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from sep_helpers import corpora, course_views, models, sweeps, training, workspace  # noqa: E402
-from sep_helpers.models.looking_to_listen import LookingToListen  # noqa: E402
 
 COLUMNS = ["network", "training", "step", "train_si_snr", "machine"]
 
 
-class Unbounded(nn.Module):
-    """A recurrent ReLU layer as PyTorch has it; U begins as half the identity, and may grow."""
-
-    def __init__(self, inputs: int, hidden: int):
-        super().__init__()
-        self.rnn = nn.RNN(inputs, hidden, nonlinearity="relu", batch_first=True)
-        with torch.no_grad():
-            self.rnn.weight_hh_l0.copy_(0.5 * torch.eye(hidden))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.rnn(x)[0]
-
-
-class AllHeard(LookingToListen):
-    """The audio branch as in the paper: its BLSTM hears what a frequency always has."""
-
-    def moving(self, y: Tensor) -> Tensor:
-        return y
-
-
 def faulty(config: dict) -> nn.Module:
-    """The network with the start of PyTorch's layers and without what was added to it."""
-    if config["name"] == "gab":
-        network = AllHeard(config)
-    else:
-        network = models.build(config)
-    if config["name"] == "srnn":
-        network.layers = nn.Sequential(*(Unbounded(layer.inputs.in_features, config["hidden"])
-                                         for layer in network.layers))
-    else:
-        for layer in network.modules():
-            if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-                layer.reset_parameters()
+    """The network as it was: with the start of PyTorch's layers, unbounded and not centred."""
+    without = {key: False for key in ("bounded", "centred") if key in config}
+    network = models.build(config | without)
+    for layer in network.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            layer.reset_parameters()
     return network
 
 

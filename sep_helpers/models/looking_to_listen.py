@@ -22,10 +22,16 @@ class LookingToListen(MaskNetwork):
     With `mask: split_relu` the last layer is a ReLU, too, as in a much-copied version: then no
     value of the mask is negative, no real or imaginary part can change its sign, and a source
     whose phase lies in another quadrant than the mixture's cannot be reached.
+
+    `centred`: what a channel and frequency always has, over the utterance, is taken out before the
+    BLSTM, as `normalised` does for the other networks' features. The paper has no such step; ours
+    learned hardly anything about voices in minutes without it. A config that does not say so is of
+    an older network.
     """
 
-    DEFAULTS = {"channels": 96, "hidden": 200, "dense": 600,
+    DEFAULTS = {"channels": 96, "hidden": 200, "dense": 600, "centred": True,
                 **MaskNetwork.SHARED, "features": "complex", "mask": "complex"}
+    ABSENT = {"centred": False}
 
     @classmethod
     def objection(cls, c: dict) -> str | None:
@@ -44,23 +50,19 @@ class LookingToListen(MaskNetwork):
                              bidirectional=True)
         self.dense = nn.Linear(2 * c["hidden"], c["dense"])
         self.to_masks = nn.Linear(c["dense"], self.n_outputs)
-        with torch.no_grad():       # begin with an equal share of the mixture for every source
+        share = torch.tensor(1 / self.n_sources)     # begin with an equal share of the mixture
+        with torch.no_grad():
             bias = self.to_masks.bias.zero_().view(self.n_sources, self.mask.k, self.n_freqs)
-            bias[:, :1 if c["mask"] == "complex" else None] = 1 / self.n_sources
+            bias[:, :1 if c["mask"] == "complex" else None] = \
+                share.logit(0.01) if c["mask"] == "sigmoid" else share
 
     def estimate(self, features: Tensor) -> Tensor:
         image = features.unflatten(2, (self.n_freqs, 2)).permute(0, 3, 2, 1)    # (b, 2, F, frame)
         y = self.convolutions(image).flatten(1, 2).mT                           # (b, frame, 8F)
-        y, _ = self.blstm(self.moving(y))
+        if self.config["centred"]:
+            y = y - y.mean(1, keepdim=True)
+        y, _ = self.blstm(y)
         return self.to_masks(torch.relu(self.dense(torch.relu(y))))
-
-    def moving(self, y: Tensor) -> Tensor:
-        """What moves, without what a channel and frequency always has, (batch, frame, 8F).
-
-        The paper has no such step. It is what `normalised` does for the other networks' features:
-        without it, ours learned hardly anything about voices in minutes.
-        """
-        return y - y.mean(1, keepdim=True)
 
 
 def convolution(inputs: int, outputs: int, kernel: tuple, dilation: int) -> nn.Sequential:

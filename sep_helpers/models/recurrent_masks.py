@@ -5,8 +5,8 @@ networks for monaural source separation", 2015 (DRNN, SRNN, the joint mask layer
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from sep_helpers.models.mask_network import MaskNetwork, begin_for_relu
 
@@ -42,10 +42,12 @@ class DRNNMasks(MaskNetwork):
     """Layers of ReLU units, ONE of them recurrent, then a linear layer and joint soft masks.
 
     h_l(t) = relu(W_l h_{l-1}(t) + U h_l(t-1)) for the recurrent layer l (Huang et al., eq. 1-2).
+    `bounded`: U cannot make anything larger; a config that does not say so is of an older network.
     """
 
-    DEFAULTS = {"hidden": 512, "layers": 3, "recurrent": 2,
+    DEFAULTS = {"hidden": 512, "layers": 3, "recurrent": 2, "bounded": True,
                 **MaskNetwork.SHARED, "mask": "joint"}
+    ABSENT = {"bounded": False}
 
     @classmethod
     def objection(cls, c: dict) -> str | None:
@@ -62,8 +64,9 @@ class DRNNMasks(MaskNetwork):
         super().__init__(config)
         sizes = [self.n_features] + config["layers"] * [config["hidden"]]
         recurrent = self.recurrent_layers(config)
+        recurrence = ReLURecurrence if config["bounded"] else FreeRecurrence
         self.layers = nn.Sequential(*(
-            ReLURecurrence(size, config["hidden"]) if number in recurrent
+            recurrence(size, config["hidden"]) if number in recurrent
             else nn.Sequential(begin_for_relu(nn.Linear(size, config["hidden"])), nn.ReLU())
             for number, size in enumerate(sizes[:-1], start=1)
         ))
@@ -93,21 +96,43 @@ class ReLURecurrence(nn.Module):
 
     A ReLU has no upper end: where U makes anything larger, a recording longer than those of the
     training explodes, to infinity and NaN. So U is a matrix divided by its largest singular value
-    (Miyato et al., "Spectral normalization", 2018), and no state outgrows what came in. It begins
-    as a rotation, which keeps what it is given: a memory to begin with.
+    (Miyato et al., "Spectral normalization", 2018), and a state is never larger than all that came
+    in, added up. It begins as a rotation, which keeps what it is given: a memory to begin with.
     """
 
     def __init__(self, inputs: int, hidden: int):
         super().__init__()
         self.inputs = begin_for_relu(nn.Linear(inputs, hidden))
-        memory = nn.Linear(hidden, hidden, bias=False)
-        nn.init.orthogonal_(memory.weight)
-        self.memory = spectral_norm(memory)
+        self.memory = nn.Linear(hidden, hidden, bias=False)
+        nn.init.orthogonal_(self.memory.weight)
+        self.register_buffer("stretched", F.normalize(torch.ones(hidden), dim=0))
+
+    def bounded(self) -> Tensor:
+        """U. In training, one step of the power method a call follows the weights closely enough
+        and costs little; in use, and with averaged weights, the singular value is computed."""
+        W = self.memory.weight
+        if not self.training:
+            return W / torch.linalg.matrix_norm(W.float(), 2).to(W.dtype)
+        with torch.no_grad():
+            self.stretched = F.normalize(W.mT @ (W @ self.stretched), dim=0)
+        return W / (W @ self.stretched).norm()
 
     def forward(self, x: Tensor) -> Tensor:
-        x, U = self.inputs(x), self.memory.weight
+        x, U = self.inputs(x), self.bounded()
         h, states = torch.zeros_like(x[:, 0]), []
         for now in x.unbind(1):
             h = torch.relu(torch.addmm(now, h, U.mT))
             states.append(h)
         return torch.stack(states, 1)
+
+
+class FreeRecurrence(nn.RNN):
+    """The same with a U that may grow, as the paper and older networks of this course have it."""
+
+    def __init__(self, inputs: int, hidden: int):
+        super().__init__(inputs, hidden, nonlinearity="relu", batch_first=True)
+        with torch.no_grad():
+            self.weight_hh_l0.copy_(0.5 * torch.eye(hidden))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[0]
