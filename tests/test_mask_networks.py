@@ -224,7 +224,7 @@ def stretch(U):
 
 
 def test_the_recurrence_cannot_explode_however_it_was_trained():
-    """No state is larger than all that came in; PyTorch's, with the raw matrix, goes to infinity."""
+    """No state is larger than all that came in; with the raw matrix it goes to infinity."""
     torch.manual_seed(0)
     layer, x = ReLURecurrence(4, 16).eval(), noise(1, 2000, 4).abs()
     with torch.no_grad():

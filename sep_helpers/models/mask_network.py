@@ -55,8 +55,8 @@ FEATURES: dict[str, tuple[Callable, int]] = {     # name -> (function, values a 
 
 
 def begin_for_relu(layer: nn.Module, fan_in: int | None = None) -> nn.Module:
-    """Weights of variance 2 / fan_in and no bias; returns the layer. fan_in: how many inputs meet in
-    one output, by default all that a row of the weights has.
+    """Weights of variance 2 / fan_in and no bias; returns the layer. fan_in: how many inputs meet
+    in one output, by default all that a row of the weights has.
 
     A signal then keeps its size through layer after layer of ReLUs (He et al., "Delving deep into
     rectifiers", 2015, eq. 10). PyTorch's own start makes it smaller in each, until little but the

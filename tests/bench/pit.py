@@ -46,9 +46,10 @@ torch.manual_seed(0)
 for n, goal in ((2, 5), (3, 5), (5, 12)):
     sources = torch.randn(8, n, 4 * 8000)
     estimates = (sources.flip(1) + torch.randn(sources.shape)).requires_grad_()
-    for name, count, goal in ((f"pit_{n}_sources", STEPS, goal), (f"pit_{n}_sources_cold", 1, 1)):
+    for name, count, least in ((f"pit_{n}_sources", STEPS, goal),
+                               (f"pit_{n}_sources_cold", 1, 1)):
         ratios = {peer: _ratio.pairs(steps(ours, estimates, sources, count),
                                      steps(loss, estimates, sources, count))
                   for peer, loss in peers.items()}
         fastest = min(ratios, key=lambda peer: statistics.median(ratios[peer]))
-        _ratio.report(name, ratios[fastest], fastest, goal)
+        _ratio.report(name, ratios[fastest], fastest, least)

@@ -114,12 +114,18 @@ def test_a_course_runs_and_its_pages_need_nothing_from_elsewhere(run, toy):
     assert (site / "02_world.html").read_text() == page
 
 
+def said(done) -> str:
+    """What a course said of its end, without a word of libzmq's own when a kernel goes."""
+    return "\n".join(line for line in done.stderr.splitlines()
+                     if "(src/signaler.cpp" not in line)
+
+
 def test_a_failing_cell_ends_the_run_with_one_line_and_the_pages_so_far(run, toy):
     source = toy.root / "notebooks/src/02_world.py"
     source.write_text(source.read_text().replace("import numpy as np", "1 / 0"))
     done = run("--preset", "smoke")
     assert done.returncode == 1
-    assert done.stderr == "course: 02_world.ipynb, cell 2/4: ZeroDivisionError: division by zero\n"
+    assert said(done) == "course: 02_world.ipynb, cell 2/4: ZeroDivisionError: division by zero"
     site = toy.root / "site"
     assert "ZeroDivisionError" in (site / "02_world.html").read_text()
     assert (site / "01_hello.html").is_file()
@@ -132,7 +138,7 @@ def test_a_failing_widget_ends_the_run_too(run, toy):
     source.write_text(source.read_text().replace('print("turned to", gain)', "1 / (gain - 4)"))
     done = run("--preset", "smoke")
     assert done.returncode == 1
-    assert done.stderr == "course: 02_world.ipynb, a widget: ZeroDivisionError: division by zero\n"
+    assert said(done) == "course: 02_world.ipynb, a widget: ZeroDivisionError: division by zero"
 
 
 def test_interrupting_keeps_the_pages_so_far(run, toy, tmp_path):
@@ -144,7 +150,7 @@ def test_interrupting_keeps_the_pages_so_far(run, toy, tmp_path):
         pool.submit(interrupt_when, running, toy.root / "pid")
         done = run("--preset", "smoke", before=f"echo $$ > {toy.root / 'pid'}; exec ")
     assert done.returncode == 1
-    assert done.stderr == "course: interrupted; the pages so far are in site/\n"
+    assert said(done) == "course: interrupted; the pages so far are in site/"
     assert (toy.root / "site/01_hello.html").is_file()
 
 
