@@ -884,7 +884,6 @@ for ax, (title, lines) in zip(axes, starts.groupby("network", sort=False), stric
     ax.legend(fontsize="x-small", loc="upper left")
 axes[0].set(ylabel="training SI-SNR (dB)", ylim=(None, 1.25 * starts["train_si_snr"].max()))
 fig.suptitle("Two voices: three networks, with a fault and without")
-fig.tight_layout()
 plt.show()
 
 # %% [markdown]
