@@ -695,8 +695,6 @@ pd.DataFrame([{"part": name, "parameters": models.count_parameters(part)}
 # layer. How different is what comes out?
 
 # %%
-from torch import nn
-
 def differences(network):
     """How much of each layer's output depends on what went in: |y1 - y2| / |y1|."""
     found = {"input": torch.randn(2, 1, network.block, network.n_freqs)}
@@ -709,6 +707,7 @@ def differences(network):
         network.estimate(found["input"].flatten(0, 1).reshape(2, network.block, -1))
     return {name: ((y[0] - y[1]).norm() / y[0].norm()).item() for name, y in found.items()}
 
+# %%
 torch.manual_seed(0)
 starts = {"He's start, ours": differences(network)}
 plain = models.build(models.complete({"name": "deep_conv_sep", "n_sources": 2}))
@@ -873,9 +872,7 @@ trained[["variant", "n_sources", "parameters", "steps", "cpu_seconds", "seen", "
 # order (`make studies ONLY=mask_starts`). **Predict first**: which fault cost most?
 
 # %%
-from sep_helpers.sweeps import FOLDER as STUDIES
-
-starts = pd.read_csv(STUDIES / "mask_starts.csv")
+starts = pd.read_csv(sweeps.FOLDER / "mask_starts.csv")
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True)
 for ax, (title, lines) in zip(axes, starts.groupby("network", sort=False), strict=True):
     for (training_as, line), style in zip(lines.groupby("training"), ("o-", "s--"), strict=True):
