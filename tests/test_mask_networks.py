@@ -252,6 +252,20 @@ def test_the_bound_follows_the_weights_in_training_and_lets_their_gradient_pass(
     assert (raw.grad * raw).sum().abs() < 1e-3 * raw.grad.norm() * raw.norm()   # size: no matter
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_memory_of_nothing_is_no_nan(training):
+    layer = ReLURecurrence(4, 16).train(training)
+    torch.nn.init.zeros_(layer.memory.weight)
+    x = noise(1, 9, 4)
+    assert torch.allclose(layer(x), torch.relu(layer.inputs(x)))
+
+
+def test_weights_that_are_nan_give_nan_as_in_any_network():
+    layer = ReLURecurrence(4, 16).eval()
+    torch.nn.init.constant_(layer.memory.weight, torch.nan)
+    assert layer(noise(1, 9, 4)).isnan().any()
+
+
 @pytest.mark.parametrize("rule", ["ema", "swa"])
 def test_averaged_weights_are_bounded_too(rule):
     from sep_helpers import optimisers, settings

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from sep_helpers.models.mask_network import MaskNetwork, begin_for_relu
 
+TINY = 1e-6        # the size of a matrix that is as good as zero
+
 
 class LSTMMasks(MaskNetwork):
     """x + W0 x -> LSTM -> ReLU -> linear -> masks."""
@@ -112,10 +114,11 @@ class ReLURecurrence(nn.Module):
         and costs little; in use, and with averaged weights, the singular value is computed."""
         W = self.memory.weight
         if not self.training:
-            return W / torch.linalg.matrix_norm(W.float(), 2).to(W.dtype)
+            finite = W.float().nan_to_num(0, 0, 0)      # weights that are NaN stay so, and are seen
+            return W / torch.linalg.matrix_norm(finite, 2).clamp(min=TINY).to(W.dtype)
         with torch.no_grad():
             self.stretched = F.normalize(W.mT @ (W @ self.stretched), dim=0)
-        return W / (W @ self.stretched).norm()
+        return W / (W @ self.stretched).norm().clamp(min=TINY)
 
     def forward(self, x: Tensor) -> Tensor:
         x, U = self.inputs(x), self.bounded()
